@@ -1,0 +1,55 @@
+# Everything here needs Go, git and make only, except where a target says more.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MODULE  := github.com/gearman-manager/gearman-manager
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X $(MODULE)/internal/cli.version=$(VERSION)
+# The version comes from git describe; Go's own stamp would fail on a tree that belongs to another user.
+GOBUILD := CGO_ENABLED=0 go build -buildvcs=false -trimpath
+TOOL    := go tool -modfile=internal/tools/go.mod
+
+# Two packages at a time, which is what two cores can feed; the race detector needs cgo.
+TESTFLAGS ?= -race -shuffle=on -p 2 -timeout 15m
+FUZZTIME  ?= 30s
+KEEP      ?=
+
+.PHONY: help build test lint fuzz e2e bench generate demo clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/gearman-manager and the example plugins in bin/examples
+	$(GOBUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	@if [ -n "$$(find examples -name '*.go' -print -quit 2>/dev/null)" ]; then \
+	  mkdir -p bin/examples; \
+	  echo '$(GOBUILD) -o bin/examples/ ./examples/...'; \
+	  $(GOBUILD) -o bin/examples/ ./examples/...; \
+	fi
+
+test: ## Install what the tests need (Debian, if allowed), run all tests with the race detector
+	scripts/test-deps.sh
+	@mkdir -p bin && go build -buildvcs=false -o bin/testcount ./scripts/testcount
+	CGO_ENABLED=1 go test -json $(TESTFLAGS) ./... | bin/testcount
+
+lint: ## Check style, modules, generated code and shell scripts
+	scripts/lint.sh
+
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
+
+e2e: build ## Run the end-to-end scripts alone
+	CGO_ENABLED=1 go test -count=1 $(TESTFLAGS) ./test/e2e/...
+
+bench: build ## Compare throughput, CPU and memory with other workers (BENCHFLAGS='-runs 3')
+	go run ./bench/cmd/bench $(BENCHFLAGS)
+
+generate: ## Generate the gRPC code from plugins/workerpb/worker.proto
+	$(TOOL) buf generate
+
+demo: build ## Start job server, manager and workers, send them jobs (KEEP=1 stays up)
+	bin/gearman-manager demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+clean: ## Remove what was built
+	rm -rf bin
