@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # All checks that run nothing of the project. Each runs even when one before it
-# found something; the status is that of the worst.
+# found something; the status is 1 if any did.
+#
+# shellcheck disable=SC2317 # functions are called by name, through check
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 status=0
 tool=(go tool -modfile=internal/tools/go.mod)
@@ -28,8 +30,8 @@ generated_is_current() {
     diff -u plugins/workerpb/worker_grpc.pb.go "$copy/plugins/workerpb/worker_grpc.pb.go"
   local result=$?
   rm -rf "$copy"
-  [ $result = 0 ] || echo "run 'make generate' and commit the result" >&2
-  return $result
+  [ "$result" = 0 ] || echo "run 'make generate' and commit the result" >&2
+  return "$result"
 }
 
 shell_scripts() {
@@ -45,7 +47,7 @@ shell_is_clean() {
   if ! command -v shellcheck >/dev/null; then
     echo "shellcheck is not installed (Debian: apt-get install shellcheck): skipped" >&2
     [ -z "${CI:-}" ]
-    return
+    return # its status: with CI set nothing is skipped
   fi
   local files
   mapfile -t files < <(shell_scripts)
@@ -58,4 +60,4 @@ check "golangci-lint" "${tool[@]}" golangci-lint run ./...
 check "go mod tidy" go mod tidy -diff
 check "generated code" generated_is_current
 check "shell scripts" shell_is_clean
-exit $status
+exit "$status"

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +24,7 @@ type event struct {
 
 // counter adds up the events of one run of go test.
 type counter struct {
-	out      io.Writer
+	report   strings.Builder // what is to be printed next
 	packages map[string]*result
 	builds   map[string]*strings.Builder
 
@@ -40,21 +42,34 @@ type result struct {
 // run reads events from in until it ends, and reports to out. It returns
 // whether the run is good; strict makes a skipped test a failure.
 func run(in io.Reader, out io.Writer, strict bool) (bool, error) {
-	c := &counter{out: out, packages: map[string]*result{}, builds: map[string]*strings.Builder{}}
+	c := &counter{packages: map[string]*result{}, builds: map[string]*strings.Builder{}}
 	lines := bufio.NewReader(in)
 	for {
-		line, err := lines.ReadBytes('\n')
+		line, readErr := lines.ReadBytes('\n')
 		if len(bytes.TrimSpace(line)) > 0 {
 			c.line(line)
 		}
-		if err == io.EOF {
+		if err := c.flush(out); err != nil {
+			return false, err
+		}
+		if readErr == io.EOF {
 			break
 		}
-		if err != nil {
-			return false, fmt.Errorf("read test events: %w", err)
+		if readErr != nil {
+			return false, fmt.Errorf("read test events: %w", readErr)
 		}
 	}
-	return c.finish(strict), nil
+	ok := c.finish(strict)
+	return ok, c.flush(out)
+}
+
+// flush prints what the events so far had to say.
+func (c *counter) flush(out io.Writer) error {
+	if _, err := io.WriteString(out, c.report.String()); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	c.report.Reset()
+	return nil
 }
 
 // line takes one line of input. What is no event (go vet and the linker write
@@ -62,7 +77,7 @@ func run(in io.Reader, out io.Writer, strict bool) (bool, error) {
 func (c *counter) line(line []byte) {
 	var e event
 	if err := json.Unmarshal(line, &e); err != nil || e.Action == "" {
-		fmt.Fprintf(c.out, "%s\n", bytes.TrimRight(line, "\n"))
+		fmt.Fprintf(&c.report, "%s\n", bytes.TrimRight(line, "\n"))
 		return
 	}
 	switch e.Action {
@@ -70,7 +85,7 @@ func (c *counter) line(line []byte) {
 		text(c.builds, e.ImportPath).WriteString(e.Output)
 	case "build-fail":
 		c.broken = true
-		fmt.Fprint(c.out, text(c.builds, e.ImportPath).String())
+		c.report.WriteString(text(c.builds, e.ImportPath).String())
 	case "output":
 		text(c.pkg(e.Package).output, e.Test).WriteString(e.Output)
 	case "pass", "fail", "skip":
@@ -92,7 +107,7 @@ func (c *counter) end(e event) {
 		c.skips = append(c.skips, fmt.Sprintf("%s %s: %s", e.Package, e.Test, reason(text(p.output, e.Test).String())))
 	case e.Action == "fail":
 		p.failed++
-		fmt.Fprint(c.out, text(p.output, e.Test).String())
+		c.report.WriteString(text(p.output, e.Test).String())
 	}
 	delete(p.output, e.Test)
 }
@@ -104,37 +119,37 @@ func (c *counter) endPackage(e event, p *result) {
 		if p.failed == 0 { // a build, TestMain, a panic, the deadline
 			p.failed = 1
 		}
-		for _, output := range p.output { // includes tests that never ended
-			fmt.Fprint(c.out, output.String())
+		for _, test := range slices.Sorted(maps.Keys(p.output)) { // includes tests that never ended
+			c.report.WriteString(p.output[test].String())
 		}
 	}
 	c.passed += p.passed
 	c.failed += p.failed
 	c.skipped += p.skipped
 	if p.passed+p.failed+p.skipped > 0 {
-		fmt.Fprintf(c.out, "%-4s  %s  %d passed, %d failed, %d skipped  %.1fs\n",
+		fmt.Fprintf(&c.report, "%-4s  %s  %d passed, %d failed, %d skipped  %.1fs\n",
 			e.Action, e.Package, p.passed, p.failed, p.skipped, e.Elapsed)
 	}
 }
 
 // finish prints the skipped tests and the count, which is the last line.
 func (c *counter) finish(strict bool) bool {
-	for name := range c.packages {
+	for _, name := range slices.Sorted(maps.Keys(c.packages)) {
 		c.broken = true
 		c.failed++
-		fmt.Fprintf(c.out, "fail  %s: the run ended before the package did\n", name)
+		fmt.Fprintf(&c.report, "fail  %s: the run ended before the package did\n", name)
 	}
 	for _, skip := range c.skips {
-		fmt.Fprintln(c.out, "skip ", skip)
+		fmt.Fprintln(&c.report, "skip ", skip)
 	}
 	if strict && c.skipped > 0 {
-		fmt.Fprintln(c.out, "CI is set: skipped tests count as failures")
+		fmt.Fprintln(&c.report, "CI is set: skipped tests count as failures")
 	}
 	if c.passed+c.failed+c.skipped == 0 {
-		fmt.Fprintln(c.out, "no test ran")
+		fmt.Fprintln(&c.report, "no test ran")
 		c.broken = true
 	}
-	fmt.Fprintf(c.out, "%d passed, %d failed, %d skipped\n", c.passed, c.failed, c.skipped)
+	fmt.Fprintf(&c.report, "%d passed, %d failed, %d skipped\n", c.passed, c.failed, c.skipped)
 	return !c.broken && c.failed == 0 && (!strict || c.skipped == 0)
 }
 
