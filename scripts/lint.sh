@@ -58,6 +58,7 @@ shell_is_clean() {
 check "go vet" go vet ./...
 check "golangci-lint" "${tool[@]}" golangci-lint run ./...
 check "go mod tidy" go mod tidy -diff
+check "gRPC contract" "${tool[@]}" buf lint
 check "generated code" generated_is_current
 check "shell scripts" shell_is_clean
 exit "$status"
