@@ -10,8 +10,6 @@ LDFLAGS := -s -w -X $(MODULE)/internal/cli.version=$(VERSION)
 GOBUILD := CGO_ENABLED=0 go build -buildvcs=false -trimpath
 TOOL    := go tool -modfile=internal/tools/go.mod
 
-# Two packages at a time, which is what two cores can feed; the race detector needs cgo.
-TESTFLAGS ?= -race -shuffle=on -p 2 -timeout 15m
 FUZZTIME  ?= 30s
 KEEP      ?=
 
@@ -29,9 +27,7 @@ build: ## Build bin/gearman-manager and the example plugins in bin/examples
 	fi
 
 test: ## Install what the tests need (Debian, if allowed), run all tests with the race detector
-	scripts/test-deps.sh
-	@mkdir -p bin && go build -buildvcs=false -o bin/testcount ./scripts/testcount
-	CGO_ENABLED=1 go test -json $(TESTFLAGS) ./... | bin/testcount
+	scripts/test.sh
 
 lint: ## Check style, modules, generated code and shell scripts
 	scripts/lint.sh
@@ -40,7 +36,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
 
 e2e: build ## Run the end-to-end scripts alone
-	CGO_ENABLED=1 go test -count=1 $(TESTFLAGS) ./test/e2e/...
+	scripts/test.sh -count=1 ./test/e2e/...
 
 bench: build ## Compare throughput, CPU and memory with other workers (BENCHFLAGS='-runs 3')
 	go run ./bench/cmd/bench $(BENCHFLAGS)

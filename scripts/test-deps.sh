@@ -25,7 +25,7 @@ need() {
 PATH=$PATH:/usr/sbin:/sbin
 
 compiler=${CC:-$(go env CC)}
-need "${compiler%% *}" "gcc libc6-dev" "no test can run without it, the race detector needs a C compiler"
+need "${compiler%% *}" "gcc libc6-dev" "the race detector; tests run without it"
 need gearmand gearman-job-server "everything on Debian's job server"
 need gearman gearman-tools "the command line client of libgearman"
 need gearadmin gearman-tools "the admin tool of libgearman"
