@@ -72,12 +72,12 @@ func TestDialTCPSetsOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 	conn, err := gearclient.DialTCP(t.Context(), ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	raw, err := conn.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestDialTCPRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := ln.Addr().String()
-	ln.Close()
+	_ = ln.Close()
 	_, err = gearclient.DialTCP(t.Context(), addr)
 	var connErr *gearclient.ConnectError
 	if !errors.As(err, &connErr) || connErr.Addr != addr || !errors.Is(err, unix.ECONNREFUSED) {
