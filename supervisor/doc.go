@@ -1,0 +1,48 @@
+// Package supervisor starts processes, waits for them and kills them. It knows
+// nothing else: what the processes do, and when to start another, is decided by
+// its callers.
+//
+// # One reaper, one starter
+//
+// A [Supervisor] owns every child of this process. Two goroutines do its work:
+//
+//	Start ──► starter ──fork, exec──► child, leader of its own group
+//	             │ registers                │ exits
+//	             ▼                          ▼
+//	         processes ◄───────────── reaper: SIGCHLD, waitid
+//	             │                          │ kills the rest of the group,
+//	             ▼                          │ then collects the status
+//	         Process.Done ◄─────────────────┘
+//
+// The starter is locked to one thread for as long as the supervisor lives,
+// because the kernel sends Pdeathsig when the thread that forked ends, not when
+// its process does. On that thread no signal is blocked, so that none is in the
+// children.
+//
+// The reaper is the only one that waits for children. A goroutine for each child
+// that blocks in wait would cost a thread for each, and where this process is a
+// child subreaper it would compete with the reaper for statuses. For the same
+// reason os/exec and os.StartProcess must not be used beside a Supervisor.
+//
+// # Groups
+//
+// Each child leads a process group of its own. A group gets one signal ever,
+// SIGKILL: from [Process.Kill], and after every exit of its leader, so that
+// nothing a worker started outlives it (unless [Spec.KeepGroup] says so). The
+// reaper first looks at an exit without collecting it, kills the group while the
+// dead leader still holds the number, and only then collects: the number cannot
+// belong to somebody else by that time. Signals for a leader are sent under the
+// same lock, for the same reason.
+//
+// # Exits
+//
+// An exit is reported once, with the status the kernel gave, as soon as the
+// leader is gone. Whether something still holds its pipes plays no part.
+// Children that nobody started here come to a process that is a child subreaper
+// when their own parents die; they are collected too and told to
+// [Config.OnOrphan].
+//
+// A child that ends before its start has been recorded is not mistaken for an
+// orphan: while a start is in progress the reaper leaves a child that it does
+// not know alone, and looks again when that start is over.
+package supervisor

@@ -1,0 +1,79 @@
+package supervisor
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// reaper waits for all children. Its fields belong to its own goroutine.
+type reaper struct {
+	sup      *Supervisor
+	sigchld  chan os.Signal
+	settled  chan struct{} // a start is over, and a child was waiting for that; 1 buffered
+	quit     chan struct{}
+	onOrphan func(Exit)
+
+	unknown      int    // a child that was not known while a start was in progress
+	unknownStart uint64 // the number of that start
+}
+
+func (r *reaper) run() {
+	r.reap() // what ended before SIGCHLD was caught
+	for {
+		select {
+		case <-r.sigchld:
+		case <-r.settled:
+		case <-r.quit:
+			r.reap()
+			return
+		}
+		r.reap()
+	}
+}
+
+// reap collects every child that has ended. One signal may stand for many.
+func (r *reaper) reap() {
+	for {
+		pid := peek(unix.P_ALL, 0)
+		if pid == 0 {
+			r.unknown = 0
+			return
+		}
+		if !r.take(pid) {
+			r.reapKnown()
+			return
+		}
+	}
+}
+
+// take collects one child that has ended. It refuses one that may belong to the
+// start in progress, which knows the number only when the program is executed, or
+// collects it itself if that fails.
+func (r *reaper) take(pid int) bool {
+	p, start := r.sup.claim(pid)
+	if p != nil {
+		p.collect()
+		return true
+	}
+	if start != 0 && (r.unknown != pid || r.unknownStart == start) {
+		r.unknown, r.unknownStart = pid, start
+		return false
+	}
+	r.unknown = 0
+	exit, err := collect(pid)
+	if err == nil && r.onOrphan != nil {
+		r.onOrphan(exit)
+	}
+	return true
+}
+
+// reapKnown collects the processes that were started here. It asks for each: used
+// while an unknown child, which has to wait, would hide them.
+func (r *reaper) reapKnown() {
+	for _, p := range r.sup.Processes() {
+		if peek(unix.P_PID, p.pid) == p.pid {
+			r.take(p.pid)
+		}
+	}
+}

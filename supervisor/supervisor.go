@@ -1,0 +1,286 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrStopped is the error of a Start after Stop.
+var ErrStopped = errors.New("supervisor is stopped")
+
+// ErrRunning is the error of New while another Supervisor runs in this process:
+// two reapers would take each other's children.
+var ErrRunning = errors.New("another supervisor runs in this process")
+
+//nolint:gochecknoglobals // the children of a process exist once, and so does who waits for them
+var running atomic.Bool
+
+// Config says how a Supervisor is set up. The zero value is a usable one.
+type Config struct {
+	// Subreaper makes this process the parent of all descendants whose own parents
+	// die, until Stop. Otherwise they go to init.
+	Subreaper bool
+	// OnOrphan is called for each child that has ended and that nobody started
+	// here. It is called by the reaper: it must return soon, and wait for no
+	// process. May be nil.
+	OnOrphan func(Exit)
+}
+
+// Supervisor starts processes and waits for them. There is one at a time in a
+// process. Its methods may be called from any goroutine.
+type Supervisor struct {
+	cfg     Config
+	null    *os.File
+	reaper  *reaper
+	starter *starter
+	absorb  *absorber
+
+	starterDone, reaperDone chan struct{}
+	release                 sync.Once
+
+	mu       sync.Mutex
+	procs    map[int]*Process // started and not collected yet, by PID
+	stopping bool
+	start    uint64 // number of the start in progress, or 0
+	starts   uint64
+	unplaced bool // the reaper waits for the start in progress to be over
+}
+
+// New begins to wait for the children of this process. The supervisor has to be
+// stopped.
+//
+// A child inherits which signals are ignored, though not which are handled. New
+// therefore makes this process catch, and drop, those of the usual signals that it
+// ignores: for itself that is the same, and its children get the default. A
+// signal.Ignore after New is inherited.
+func New(cfg Config) (*Supervisor, error) {
+	if !running.CompareAndSwap(false, true) {
+		return nil, ErrRunning
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		running.Store(false)
+		return nil, fmt.Errorf("create supervisor: %w", err)
+	}
+	if err := setSubreaper(cfg.Subreaper, true); err != nil {
+		_ = null.Close()
+		running.Store(false)
+		return nil, fmt.Errorf("create supervisor: become subreaper: %w", err)
+	}
+	s := &Supervisor{
+		cfg: cfg, null: null, procs: make(map[int]*Process),
+		starterDone: make(chan struct{}), reaperDone: make(chan struct{}),
+	}
+	s.run()
+	return s, nil
+}
+
+func (s *Supervisor) run() {
+	s.absorb = absorbIgnored()
+	s.reaper = &reaper{
+		sup: s, sigchld: make(chan os.Signal, 1), settled: make(chan struct{}, 1),
+		quit: make(chan struct{}), onOrphan: s.cfg.OnOrphan,
+	}
+	s.starter = &starter{sup: s, requests: make(chan *request), quit: make(chan struct{})}
+	signal.Notify(s.reaper.sigchld, unix.SIGCHLD) //nolint:forbidigo // SIGCHLD is meant for the reaper
+	go func() { defer close(s.reaperDone); s.reaper.run() }()
+	go func() { defer close(s.starterDone); s.starter.run() }()
+}
+
+func setSubreaper(wanted, on bool) error {
+	if !wanted {
+		return nil
+	}
+	var arg uintptr
+	if on {
+		arg = 1
+	}
+	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, arg, 0, 0, 0)
+}
+
+// Start executes a program. It returns when the program runs, or with a
+// *StartError that says which one could not be executed and why. It blocks for no
+// longer than fork and exec take, and for starts before it. After Stop the error
+// wraps ErrStopped.
+func (s *Supervisor) Start(spec Spec) (*Process, error) {
+	if err := spec.check(); err != nil {
+		return nil, &StartError{Name: spec.name(), Path: spec.Path, Reason: err.Error(), Err: err}
+	}
+	p, err := s.starter.start(&spec)
+	if errors.Is(err, ErrStopped) {
+		return nil, fmt.Errorf("start %s: %w", spec.name(), err)
+	}
+	if err != nil {
+		return nil, newStartError(&spec, err)
+	}
+	return p, nil
+}
+
+// Processes returns what was started and has not ended, oldest first.
+func (s *Supervisor) Processes() []*Process {
+	s.mu.Lock()
+	all := make([]*Process, 0, len(s.procs))
+	for _, p := range s.procs {
+		all = append(all, p)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Process) int { return a.started.Compare(b.started) })
+	return all
+}
+
+// Stop kills every group that is still alive and waits until the leaders have
+// been collected. Then it stops to wait for children, and nothing can be started
+// any more. If ctx ends first, the error is a *StopError that names what is left,
+// which is still waited for; Stop may then be called again. A stopped supervisor
+// is no error.
+//
+// Descendants that left their group are not killed.
+func (s *Supervisor) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	s.stopping = true // whatever a start in progress brings is killed by the starter
+	s.mu.Unlock()
+	s.starter.stop()
+	left := s.killAll(ctx)
+	select {
+	case <-s.starterDone:
+	case <-ctx.Done():
+		left = append(left, "a start in progress")
+	}
+	left = append(left, s.killAll(ctx)...) // what that start brought
+	if len(left) > 0 {
+		return &StopError{Left: left, Err: context.Cause(ctx)}
+	}
+	s.release.Do(s.close)
+	<-s.reaperDone
+	return nil
+}
+
+// killAll kills what lives, waits for it and returns the names of what stayed.
+func (s *Supervisor) killAll(ctx context.Context) (left []string) {
+	procs := s.Processes()
+	for _, p := range procs {
+		_ = p.Kill() // a process that cannot be killed is one that stays
+	}
+	for _, p := range procs {
+		select {
+		case <-p.Done():
+			continue
+		default:
+		}
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+			left = append(left, fmt.Sprintf("%s (pid %d)", p.Name(), p.PID()))
+		}
+	}
+	return left
+}
+
+// close ends the reaper and gives back what New took.
+func (s *Supervisor) close() {
+	close(s.reaper.quit)
+	<-s.reaperDone
+	signal.Stop(s.reaper.sigchld)
+	s.absorb.stop()
+	_ = setSubreaper(s.cfg.Subreaper, false)
+	_ = s.null.Close()
+	running.Store(false)
+}
+
+// begin notes that a start is in progress.
+func (s *Supervisor) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return ErrStopped
+	}
+	s.starts++
+	s.start = s.starts
+	return nil
+}
+
+// settle ends the start in progress; p is nil if it did not succeed. It tells
+// whether the supervisor is being stopped.
+func (s *Supervisor) settle(p *Process) (stopping bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p != nil {
+		s.procs[p.pid] = p
+	}
+	s.start = 0
+	if s.unplaced {
+		s.unplaced = false
+		select {
+		case s.reaper.settled <- struct{}{}:
+		default:
+		}
+	}
+	return s.stopping
+}
+
+// claim hands the process with that number to the reaper, which collects it. If
+// there is none, it returns the number of the start in progress, at whose end the
+// reaper is woken, or 0.
+func (s *Supervisor) claim(pid int) (*Process, uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, ok := s.procs[pid]; ok {
+		delete(s.procs, pid) // before the number is free for another
+		return p, 0
+	}
+	s.unplaced = s.start != 0
+	return nil, s.start
+}
+
+// StopError names what did not end before the context of a Stop did.
+type StopError struct {
+	Left []string // "name (pid 1234)"
+	Err  error    // why Stop did not wait any longer
+}
+
+// Error lists the names.
+func (e *StopError) Error() string {
+	return fmt.Sprintf("stop processes: %s did not end: %v", strings.Join(e.Left, ", "), e.Err)
+}
+
+// Unwrap returns why Stop did not wait any longer.
+func (e *StopError) Unwrap() error { return e.Err }
+
+// absorber catches signals that this process ignored, so that its children do not
+// ignore them.
+type absorber struct {
+	ch      chan os.Signal
+	signals []os.Signal
+}
+
+func absorbIgnored() *absorber {
+	a := &absorber{ch: make(chan os.Signal, 1)}
+	for _, sig := range []syscall.Signal{
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGALRM, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
+	} {
+		if signal.Ignored(sig) {
+			a.signals = append(a.signals, sig)
+		}
+	}
+	if len(a.signals) > 0 {
+		signal.Notify(a.ch, a.signals...) //nolint:forbidigo // caught in order to be dropped
+	}
+	return a
+}
+
+func (a *absorber) stop() {
+	signal.Stop(a.ch)
+	if len(a.signals) > 0 {
+		signal.Ignore(a.signals...)
+	}
+}
