@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // HeaderSize is the size of a packet's header in bytes.
@@ -66,8 +67,8 @@ func (p Packet) String() string {
 
 // Append adds the packet to dst and returns the extended slice. It returns
 // dst unchanged and an [*ArgumentError] if the number of arguments is not that
-// of the type, an argument is over its limit, or one that is not the last
-// holds a NUL.
+// of the type, an argument is over its limit, one that is not the last holds a
+// NUL, or the body is over what its 32 bit size can say.
 func Append(dst []byte, p Packet) ([]byte, error) {
 	if err := check(p.Type, p.Args); err != nil {
 		return dst, err
@@ -78,11 +79,7 @@ func Append(dst []byte, p Packet) ([]byte, error) {
 // AppendUnchecked is [Append] for arguments that are known to be right, such
 // as a handle that came from the server itself: it looks at nothing.
 func AppendUnchecked(dst []byte, m Magic, t Type, args ...[]byte) []byte {
-	size := max(len(args)-1, 0)
-	for _, a := range args {
-		size += len(a)
-	}
-	dst = AppendHeader(dst, m, t, size)
+	dst = AppendHeader(dst, m, t, bodySize(args))
 	for i, a := range args {
 		if i > 0 {
 			dst = append(dst, 0)
@@ -103,7 +100,10 @@ func AppendHeader(dst []byte, m Magic, t Type, size int) []byte {
 // check compares the arguments with the layout of t.
 func check(t Type, args [][]byte) error {
 	want := t.Args()
-	if !t.Known() || len(args) != len(want) {
+	if !t.Known() {
+		return &ArgumentError{Type: t, Problem: "no packet of the protocol"}
+	}
+	if len(args) != len(want) {
 		return &ArgumentError{Type: t, Problem: fmt.Sprintf("%d arguments, want %d", len(args), len(want))}
 	}
 	for i, a := range args {
@@ -115,5 +115,17 @@ func check(t Type, args [][]byte) error {
 			return &ArgumentError{t, want[i].Name, "holds a NUL byte"}
 		}
 	}
+	if size := bodySize(args); size > math.MaxUint32 {
+		return &ArgumentError{Type: t, Problem: fmt.Sprintf("a body of %d bytes, at most %d", size, uint32(math.MaxUint32))}
+	}
 	return nil
+}
+
+// bodySize is what the arguments take with the NULs between them.
+func bodySize(args [][]byte) int {
+	size := max(len(args)-1, 0)
+	for _, a := range args {
+		size += len(a)
+	}
+	return size
 }

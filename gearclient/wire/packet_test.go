@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
 )
 
@@ -13,8 +15,8 @@ func TestAppendRefuses(t *testing.T) {
 	for want, p := range map[string]wire.Packet{
 		"GRAB_JOB: 1 arguments, want 0":                      {Type: wire.GrabJob, Args: [][]byte{nil}},
 		"WORK_COMPLETE: 1 arguments, want 2":                 {Type: wire.WorkComplete, Args: [][]byte{[]byte("H:1")}},
-		"type 5: 0 arguments, want 0":                        {Type: 5},
-		"type 99: 1 arguments, want 0":                       {Type: 99, Args: [][]byte{nil}},
+		"type 5: no packet of the protocol":                  {Type: 5},
+		"type 99: no packet of the protocol":                 {Type: 99, Args: [][]byte{nil}},
 		"CAN_DO: function: 513 bytes, at most 512":           {Type: wire.CanDo, Args: [][]byte{make([]byte, 513)}},
 		"SUBMIT_JOB: unique: 65 bytes, at most 64":           {Type: wire.SubmitJob, Args: [][]byte{[]byte("f"), make([]byte, 65), nil}},
 		"SET_CLIENT_ID: client id: 129 bytes, at most 128":   {Type: wire.SetClientID, Args: [][]byte{make([]byte, 129)}},
@@ -37,6 +39,20 @@ func TestAppendRefuses(t *testing.T) {
 		if !errors.As(err, &argErr) || err.Error() != want || string(got) != "kept" {
 			t.Errorf("%q, %v, want %s", got, err, want)
 		}
+	}
+}
+
+// TestAppendRefusesWhatASizeCannotSay uses address space without memory.
+func TestAppendRefusesWhatASizeCannotSay(t *testing.T) {
+	t.Parallel()
+	data, err := unix.Mmap(-1, 0, 1<<32, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
+	if err != nil {
+		t.Skipf("no address space: %v", err)
+	}
+	defer func() { _ = unix.Munmap(data) }()
+	_, err = wire.Append(nil, wire.Packet{Type: wire.EchoReq, Args: [][]byte{data}})
+	if _, ok := errors.AsType[*wire.ArgumentError](err); !ok {
+		t.Errorf("a body of 4 GiB: %v, want an ArgumentError", err)
 	}
 }
 
