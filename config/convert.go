@@ -1,0 +1,337 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kballard/go-shellquote"
+)
+
+// DefaultPort is the port that IANA registered for Gearman's job servers.
+const DefaultPort = 4730
+
+// maxSeconds bounds every length of time: ten years, far from the end of [time.Duration].
+const maxSeconds = 10 * 366 * 24 * 60 * 60
+
+// maxFunctionName is how long a function's name may be; gearmand refuses longer ones.
+const maxFunctionName = 512
+
+// valueError says what is wrong with a value and what is wanted. The value counts as not set.
+type valueError struct{ message string }
+
+// Error returns the message.
+func (e *valueError) Error() string { return e.message }
+
+// clampedError says that a value was taken as the nearest that is allowed. The value counts as set.
+type clampedError struct{ message string }
+
+// Error returns the message.
+func (e *clampedError) Error() string { return e.message }
+
+// wrong makes a valueError.
+func wrong(format string, args ...any) error {
+	return &valueError{message: fmt.Sprintf(format, args...)}
+}
+
+// convert turns the texts of one key into its typed value. An empty text is never given: it counts as not set.
+func (k Key) convert(it *item, cwd string) (any, error) {
+	if it.list && !k.isList() {
+		return nil, wrong("the value is a list, want %s = one value", k.Name)
+	}
+	text := it.values[0]
+	switch k.Type {
+	case Number:
+		return k.number(text)
+	case Seconds:
+		return seconds(text)
+	case Microseconds:
+		return microseconds(text)
+	case Bool:
+		return onOff(text)
+	case Text:
+		return line(text)
+	case Path:
+		return k.path(text, cwd)
+	case PathList:
+		return paths(it, cwd)
+	case NameList:
+		return names(it)
+	case HostList:
+		return hosts(it)
+	case Choice:
+		return k.choice(text)
+	case Size:
+		return size(text)
+	case Command:
+		return words(text)
+	default:
+		return nil, wrong("internal error: key %s has no type", k.Name)
+	}
+}
+
+// number reads a whole number; a priority beyond its bounds is clamped as GearmanManager does.
+func (k Key) number(text string) (any, error) {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	switch {
+	case err != nil:
+		return nil, wrong("%q is no number, want a whole number%s", text, k.bounds())
+	case n < k.Min && k.Min < 0, n > k.Max && k.Min < 0:
+		clamped := min(max(n, k.Min), k.Max)
+		return clamped, &clampedError{fmt.Sprintf("%d is taken as %d, want a number%s", n, clamped, k.bounds())}
+	case n < 0:
+		return nil, wrong("%d is negative, want a whole number%s", n, k.bounds())
+	case n < k.Min || n > k.Max:
+		return nil, wrong("%d is out of range, want a whole number%s", n, k.bounds())
+	}
+	return n, nil
+}
+
+// bounds says between which numbers a value has to be.
+func (k Key) bounds() string {
+	return fmt.Sprintf(" from %d to %d", k.Min, k.Max)
+}
+
+// seconds reads a length of time in seconds.
+func seconds(text string) (any, error) {
+	const want = "want seconds, such as 30"
+	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	switch {
+	case err != nil || math.IsNaN(f) || math.IsInf(f, 0) || strings.ContainsAny(text, "xXpP_"):
+		return nil, wrong("%q is no number, %s", text, want)
+	case f < 0:
+		return nil, wrong("%s is negative, %s", strings.TrimSpace(text), want)
+	case f > maxSeconds:
+		return nil, wrong("%s is more than ten years, %s", strings.TrimSpace(text), want)
+	}
+	return time.Duration(math.Round(f*1e6)) * time.Microsecond, nil
+}
+
+// microseconds reads a length of time in microseconds.
+func microseconds(text string) (any, error) {
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	switch {
+	case err != nil:
+		return nil, wrong("%q is no number, want whole microseconds, such as 500000", text)
+	case n < 0:
+		return nil, wrong("%d is negative, want whole microseconds, such as 500000", n)
+	case n > maxSeconds*1e6:
+		return nil, wrong("%d is more than ten years, want whole microseconds, such as 500000", n)
+	}
+	return time.Duration(n) * time.Microsecond, nil
+}
+
+// onOff reads a switch. In a file a bare yes has become "1" and a bare no has become empty already.
+func onOff(text string) (any, error) {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "1", "true", "on", "yes":
+		return true, nil
+	case "0", "false", "off", "no", "none":
+		return false, nil
+	default:
+		return nil, wrong("%q is neither on nor off, want on or off", text)
+	}
+}
+
+// line reads a text that has to fit on one line.
+func line(text string) (any, error) {
+	if strings.ContainsAny(text, "\r\n\x00") {
+		return nil, wrong("the value has more than one line, want one")
+	}
+	return text, nil
+}
+
+// path reads one path. The word syslog of log_file is none.
+func (k Key) path(text, cwd string) (any, error) {
+	if _, err := line(text); err != nil {
+		return nil, err
+	}
+	if k.Name == "log_file" && text == "syslog" {
+		return text, nil
+	}
+	return absolute(text, cwd), nil
+}
+
+// absolute returns the path as seen from cwd. Symbolic links are left alone: they are resolved when the path is used.
+func absolute(path, cwd string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(cwd, path)
+}
+
+// entries returns the entries of a list without the space around them and without empty ones. Only a single text is split at commas.
+func entries(it *item) ([]string, error) {
+	all := it.values
+	if !it.list {
+		all = strings.Split(it.values[0], ",")
+	}
+	var out []string
+	for _, entry := range all {
+		if _, err := line(entry); err != nil {
+			return nil, err
+		}
+		if entry = strings.TrimSpace(entry); entry != "" {
+			out = append(out, entry)
+		}
+	}
+	return out, nil
+}
+
+// paths reads a list of paths.
+func paths(it *item, cwd string) (any, error) {
+	list, err := entries(it)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, wrong("the list is empty, want at least one path")
+	}
+	for i, path := range list {
+		list[i] = absolute(path, cwd)
+	}
+	return list, nil
+}
+
+// names reads a list of function names.
+func names(it *item) (any, error) {
+	list, err := entries(it)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range list {
+		if err := CheckFunctionName(name); err != nil {
+			return nil, wrong("%v", err)
+		}
+	}
+	return list, nil
+}
+
+// hosts reads a list of job servers.
+func hosts(it *item) (any, error) {
+	list, err := entries(it)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, entry := range list {
+		address, err := hostPort(entry)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(out, address) {
+			return nil, wrong("the job server %s stands twice, want it once", address)
+		}
+		out = append(out, address)
+	}
+	if len(out) == 0 {
+		return nil, wrong("the list is empty, want host[:port]")
+	}
+	return out, nil
+}
+
+// hostPort returns host:port, with the default port where none is given. An IPv6 address may stand with or without brackets.
+func hostPort(entry string) (string, error) {
+	if ip := net.ParseIP(strings.Trim(entry, "[]")); ip != nil {
+		return net.JoinHostPort(strings.Trim(entry, "[]"), strconv.Itoa(DefaultPort)), nil
+	}
+	host, port := entry, strconv.Itoa(DefaultPort)
+	if strings.Contains(entry, ":") {
+		var err error
+		if host, port, err = net.SplitHostPort(entry); err != nil {
+			return "", wrong("%q is no address, want host[:port]", entry)
+		}
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil || n == 0:
+		return "", wrong("%q is no port, want a number from 1 to 65535", port)
+	case host == "" || strings.ContainsAny(host, " \t/[]\"'\\"):
+		return "", wrong("%q is no host name, want host[:port]", host)
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
+}
+
+// choice reads one of a few words.
+func (k Key) choice(text string) (any, error) {
+	word := strings.ToLower(strings.TrimSpace(text))
+	if !slices.Contains(k.Choices, word) {
+		return nil, wrong("%q is unknown%s, want one of: %s", text, didYouMean(word, k.Choices), strings.Join(k.Choices, ", "))
+	}
+	return word, nil
+}
+
+// size reads a number of bytes.
+func size(text string) (any, error) {
+	const want = "want bytes, such as 64M (K, M and G are allowed)"
+	digits, factor := strings.TrimSpace(text), int64(1)
+	for i, suffix := range []string{"K", "M", "G"} {
+		if rest, ok := strings.CutSuffix(strings.ToUpper(digits), suffix); ok {
+			digits, factor = strings.TrimSpace(rest), 1<<(10*(i+1))
+			break
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	switch {
+	case err != nil:
+		return nil, wrong("%q is no size, %s", text, want)
+	case n <= 0:
+		return nil, wrong("%d is not positive, %s", n, want)
+	case n > math.MaxUint32/factor:
+		return nil, wrong("%s is over 4G, the largest packet that Gearman knows, %s", text, want)
+	}
+	return n * factor, nil
+}
+
+// words splits a command line.
+func words(text string) (any, error) {
+	split, err := shellquote.Split(text)
+	switch {
+	case err != nil:
+		return nil, wrong("the command cannot be split into words (%v), want a command line as for a shell", err)
+	case len(split) == 0 || split[0] == "":
+		return nil, wrong("the command names no program, want a command line as for a shell")
+	case strings.Contains(text, "\x00"):
+		return nil, wrong("a zero byte stands in the command, want text")
+	}
+	return split, nil
+}
+
+// FunctionNameError says why a name cannot be a function's name.
+type FunctionNameError struct {
+	// Name is the name in question.
+	Name string
+	// Reason says what is wrong and what is wanted.
+	Reason string
+}
+
+// Error returns the name, shortened when it is long, and the reason.
+func (e *FunctionNameError) Error() string {
+	name := e.Name
+	if len(name) > 40 {
+		name = name[:40] + "..."
+	}
+	return fmt.Sprintf("%q cannot be a function's name: %s", name, e.Reason)
+}
+
+// CheckFunctionName returns a [*FunctionNameError] for a name that job servers would refuse or that would break their protocol:
+// an empty one, one of more than 512 bytes (gearmand's limit), or one with a space or a control character.
+func CheckFunctionName(name string) error {
+	reason := ""
+	switch {
+	case name == "":
+		reason = "it is empty, want a name"
+	case len(name) > maxFunctionName:
+		reason = fmt.Sprintf("it has %d bytes, want at most %d", len(name), maxFunctionName)
+	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		reason = "it holds a space or a control character, want visible characters only"
+	default:
+		return nil
+	}
+	return &FunctionNameError{Name: name, Reason: reason}
+}

@@ -1,0 +1,43 @@
+// Package config reads the ini file of the manager into a typed, defaulted, validated and immutable [Config].
+//
+// The file is the one GearmanManager had: a section [GearmanManager] for what holds for all functions, and one section for each
+// function. [Keys] is the single table behind it: the parser, the command line, the help and the reference are made from it.
+//
+//	[GearmanManager]
+//	worker_dir = ./workers
+//	count      = 10
+//
+//	[resize]
+//	dedicated_count = 5
+//	timeout         = 30 ; seconds
+//
+// # What a value means
+//
+// A value means what PHP's parse_ini_file (with sections, normal mode) makes of it, because that is what read these files before:
+//
+//   - a semicolon outside quotes begins a comment, # never does, a backslash at the end of a line continues nothing;
+//   - yes, on and true are "1"; no, off, none, false and null are empty, in any case of letters and only without quotes;
+//     an empty value counts as not set;
+//   - quotes are taken off wherever they stand, and a quoted text may go on over several lines;
+//   - of a key that stands twice in a section the last one counts (a warning says so), name[] = value appends to a list.
+//
+// It is stricter in a few places where PHP would guess, each an error that says so and asks for quotes: the operators & | ^ ~ ! ( )
+// and ${NAME} in a bare value, a $ that swallows what follows it, an apostrophe that is never closed, two of them with text behind, a zero byte, text behind a
+// section's closing bracket, and a section that stands twice (PHP drops the first one). Names of PHP constants are plain words
+// here, and spaces around a section's name or at the end of the file's last line are left out.
+//
+// The key command is ours and its value is a command line, so its quotes are the shell's and stay: command = sh -c 'a; b' is three
+// words. Only when the whole value is one quoted text are the quotes the file's: command = "wc -l" is two words.
+//
+// # How it is read
+//
+// A scanner of our own splits the file into statements, because it has to know the line of each section and key and PHP's rules for
+// values. What survives goes through gopkg.in/ini.v1 as plain statements with every value quoted, all of its own interpretation
+// switched off; its sections, keys and lists are what the table of keys is applied to.
+//
+// Problems are collected, never one at a time: each [Problem] names file, line, section and key (or the command line flag), says
+// what is wrong and what is wanted. A value with a problem counts as not set, so one mistake does not hide the next.
+//
+// Nothing here runs in the background: there are no goroutines and no watching, and a [Config] never changes after [Load], so it
+// may be used by any number of goroutines.
+package config

@@ -1,0 +1,289 @@
+package config
+
+import "slices"
+
+// GlobalSection is the name of the section whose values hold for the manager and for all functions.
+const GlobalSection = "GearmanManager"
+
+// Where says in which sections a key has a meaning.
+type Where string
+
+const (
+	// Global keys stand in [GearmanManager].
+	Global Where = "global"
+	// PerFunction keys stand in the section of a function.
+	PerFunction Where = "function"
+	// Both means that a function's section may override the value in [GearmanManager].
+	Both Where = "both"
+)
+
+// Type is what the text of a value is turned into.
+type Type string
+
+const (
+	// Number is a whole number between the key's Min and Max.
+	Number Type = "number"
+	// Seconds is a length of time in seconds; a decimal point is allowed.
+	Seconds Type = "seconds"
+	// Microseconds is a length of time in whole microseconds.
+	Microseconds Type = "microseconds"
+	// Bool is on or off.
+	Bool Type = "on/off"
+	// Text is taken as it is.
+	Text Type = "text"
+	// Path is a file or directory; a relative one is seen from the working directory at start.
+	Path Type = "path"
+	// PathList is several paths, comma separated or as name[] = path, once for each.
+	PathList Type = "list of paths"
+	// NameList is several function names, comma separated or as name[] = function.
+	NameList Type = "list of names"
+	// HostList is several host[:port], comma separated or as name[] = host.
+	HostList Type = "list of host[:port]"
+	// Choice is one of the key's Choices.
+	Choice Type = "choice"
+	// Size is a number of bytes, with K, M or G behind it for 1024 bytes and its powers.
+	Size Type = "size"
+	// Command is a command line, split into words as a shell does, but run without one.
+	Command Type = "command"
+)
+
+// Key describes one key of the config file. The zero Max means no upper bound of its own.
+type Key struct {
+	// Name is the name in the file. The names count and dedicated_count stand twice in the table, since they mean different things
+	// in [GearmanManager] and in a function's section.
+	Name  string
+	Where Where
+	Type  Type
+	// Unit is the unit of a number, empty for other types.
+	Unit string
+	// Default is the value when none is set, written as in the file.
+	Default string
+	// Choices are the allowed words of a [Choice].
+	Choices []string
+	// Min and Max bound a [Number].
+	Min, Max int
+	// Flag is the letter of the command line flag that sets this key, without its dash; empty when there is none.
+	Flag string
+	// Doc is one sentence for help and reference.
+	Doc string
+	// NotYet is empty, or says that the key is read and checked but has no effect in this version, beginning with
+	// "has no effect yet: ". [Load] reports it as a warning when the key is set to something else than its default.
+	NotYet string
+}
+
+// maxCount bounds every count of workers and slots: a number above it is a slip of the finger, not a fleet.
+const maxCount = 10_000
+
+// Keys returns the table of all keys, in the order of the reference. The caller owns the slice.
+func Keys() []Key {
+	return slices.Concat(programKeys(), countKeys(), jobKeys(), lifeKeys(), processKeys())
+}
+
+// programKeys are about what is run.
+func programKeys() []Key {
+	return []Key{
+		{
+			Name: "worker_dir", Where: Global, Type: PathList, Default: "./workers", Flag: "w",
+			Doc: "Directories in which workers are found; a relative one is seen from the working directory at start, and symbolic links are resolved at each scan.",
+		},
+		{
+			Name: "include", Where: Global, Type: NameList, Default: "*",
+			Doc: "The functions that are performed, and no other; * is all of them.",
+		},
+		{
+			Name: "exclude", Where: Global, Type: NameList,
+			Doc: "Functions that are not performed although a program for them is found.",
+		},
+		{
+			Name: "prefix", Where: Global, Type: Text, Flag: "p",
+			Doc: "Put before a function's name to get the name of the PHP function or class that performs it.",
+		},
+		{
+			Name: "command", Where: PerFunction, Type: Command,
+			Doc: "The command line that performs the function instead of a file in worker_dir; split into words as a shell does, but run without a shell.",
+		},
+		{
+			Name: "mode", Where: PerFunction, Type: Choice, Choices: []string{"plugin", "php", "exec", "standalone", "pear"},
+			Doc: "How the program of this function is run, where what the file looks like says otherwise; a command is run as exec when nothing is said.",
+		},
+	}
+}
+
+// countKeys are about how many workers there are.
+func countKeys() []Key {
+	return []Key{
+		{
+			Name: "count", Where: Global, Type: Number, Unit: "slots", Default: "0", Max: maxCount, Flag: "D",
+			Doc: "Workers that perform every function that is not dedicated_only; the shared pool.",
+		},
+		{
+			Name: "count", Where: PerFunction, Type: Number, Unit: "slots", Default: "0", Max: maxCount,
+			Doc: "The least number of workers that perform this function, those of the shared pool included.",
+		},
+		{
+			Name: "dedicated_count", Where: Global, Type: Number, Unit: "slots", Default: "0", Max: maxCount,
+			Doc: "Workers for each function that perform only that function, in addition to the shared pool; 0 counts as not set.",
+		},
+		{
+			Name: "dedicated_count", Where: PerFunction, Type: Number, Unit: "slots", Default: "0", Max: maxCount,
+			Doc: "The same for this function alone; 0 counts as not set.",
+		},
+		{
+			Name: "dedicated_only", Where: PerFunction, Type: Bool, Default: "off",
+			Doc: "This function is performed by its own dedicated_count workers only, never by the shared pool.",
+		},
+		{
+			Name: "priority", Where: PerFunction, Type: Number, Default: "0", Min: -5, Max: 5,
+			Doc: "Functions of higher priority are registered first; values beyond -5 and 5 are taken as these.",
+		},
+		{
+			Name: "concurrency", Where: Both, Type: Number, Unit: "slots", Min: 1, Max: maxCount,
+			Doc: "Jobs that one worker process performs at a time; 1 when not set, but all slots of the pool for executables, whose jobs are processes of their own.",
+		},
+	}
+}
+
+// jobKeys are about how a job goes and ends.
+func jobKeys() []Key {
+	return []Key{
+		{
+			Name: "timeout", Where: Both, Type: Seconds, Unit: "seconds", Default: "0", Flag: "t",
+			Doc: "How long a job may take; 0 is no limit.",
+		},
+		{
+			Name: "on_timeout", Where: Both, Type: Choice, Choices: []string{"fail", "reissue"}, Default: "fail",
+			Doc: "What happens to a job that reaches its timeout: fail answers the client with an exception, reissue has it queued again.",
+		},
+		{
+			Name: "on_crash", Where: Both, Type: Choice, Choices: []string{"reissue", "fail"}, Default: "reissue",
+			Doc: "What happens to the job of a worker that dies: reissue has it queued again, fail answers the client with an exception.",
+		},
+		{
+			Name: "job_attempts", Where: Both, Type: Number, Unit: "attempts", Default: "3", Max: maxCount,
+			Doc: "How often a job is tried whose worker dies or that is reissued, before its client gets an exception; 0 is no limit.",
+		},
+		{
+			Name: "max_job_size", Where: Global, Type: Size, Unit: "bytes", Default: "64M",
+			Doc: "The largest workload and result; a job over it is answered with an exception that names both sizes.",
+		},
+		{
+			Name: "graceful_shutdown_wait_time", Where: Both, Type: Seconds, Unit: "seconds", Default: "60",
+			Doc: "How long a job in hand may go on when its worker is told to leave, before the worker is killed.",
+		},
+	}
+}
+
+// lifeKeys are about how long a worker lives.
+func lifeKeys() []Key {
+	return []Key{
+		{
+			Name: "max_runs_per_worker", Where: Both, Type: Number, Unit: "jobs", Default: "0", Flag: "r",
+			Doc: "Jobs after which a worker is replaced; 0 is no limit.",
+		},
+		{
+			Name: "max_worker_lifetime", Where: Both, Type: Seconds, Unit: "seconds", Default: "3600", Flag: "x",
+			Doc: "Age at which a worker is replaced; 0 is no limit.",
+		},
+		{
+			Name: "worker_restart_splay", Where: Both, Type: Seconds, Unit: "seconds", Default: "600",
+			Doc: "Each worker's lifetime is longer by a random part of this, so that they are not all replaced at once.",
+		},
+		{
+			Name: "worker_initial_spawn_splay", Where: Global, Type: Microseconds, Unit: "microseconds", Default: "0",
+			Doc: "Pause between the starts of two workers when the manager starts.",
+		},
+		{
+			Name: "auto_update", Where: Global, Type: Bool, Default: "off", Flag: "a",
+			Doc:    "Replace workers when their program changes.",
+			NotYet: "has no effect yet: programs are not watched, restart the manager to run new code",
+		},
+		{
+			Name: "reload_config", Where: Global, Type: Bool, Default: "on",
+			Doc:    "Apply a changed config file without a restart.",
+			NotYet: "has no effect yet: the config file is read once, restart the manager to apply a change",
+		},
+	}
+}
+
+// processKeys are about the manager itself.
+func processKeys() []Key {
+	return []Key{
+		{
+			Name: "host", Where: Global, Type: HostList, Default: "127.0.0.1", Flag: "h",
+			Doc: "The job servers; the port is 4730 where none is given.",
+		},
+		{
+			Name: "state_dir", Where: Global, Type: Path,
+			Doc: "Directory for what has to survive a restart; when not set, one is chosen at start.",
+		},
+		{
+			Name: "runtime_dir", Where: Global, Type: Path,
+			Doc: "Directory of mode 0700 for sockets and job records, made at start; when not set, one is chosen at start. Keep it short: socket paths end at 107 bytes.",
+		},
+		{
+			Name: "verbose", Where: Global, Type: Number, Default: "0", Max: 5, Flag: "v",
+			Doc: "How much is logged, 0 to 5, as -v to -vvvvv do.",
+		},
+		{
+			Name: "log_file", Where: Global, Type: Path, Flag: "l",
+			Doc:    "File to log to, or the word syslog.",
+			NotYet: "has no effect yet: the log goes to standard error",
+		},
+		{
+			Name: "pid_file", Where: Global, Type: Path, Flag: "P",
+			Doc:    "File that holds the process id of the manager.",
+			NotYet: "has no effect yet: no pid file is written",
+		},
+		{
+			Name: "user", Where: Global, Type: Text, Flag: "u",
+			Doc:    "User that the manager and its workers run as.",
+			NotYet: "has no effect yet: everything runs as the user who starts the manager",
+		},
+		{
+			Name: "daemon", Where: Global, Type: Bool, Default: "off", Flag: "d",
+			Doc:    "Run in the background.",
+			NotYet: "has no effect yet: the manager stays in the foreground",
+		},
+		{
+			Name: "file", Where: Global, Type: Path, Flag: "c",
+			Doc:    "The config file; only the flag can name it.",
+			NotYet: "has no effect yet: name the config file with -c",
+		},
+	}
+}
+
+// allowed reports whether the key has a meaning in the section.
+func (k Key) allowed(section string) bool {
+	if section == GlobalSection {
+		return k.Where != PerFunction
+	}
+	return k.Where != Global
+}
+
+// isList reports whether several values may be given.
+func (k Key) isList() bool {
+	return k.Type == PathList || k.Type == NameList || k.Type == HostList
+}
+
+// table finds keys by name and section.
+type table []Key
+
+// find returns the key of that name that is allowed in the section.
+func (t table) find(name, section string) (Key, bool) {
+	i := slices.IndexFunc(t, func(k Key) bool { return k.Name == name && k.allowed(section) })
+	if i < 0 {
+		return Key{}, false
+	}
+	return t[i], true
+}
+
+// names returns the names of the keys that the section may hold, or of all keys for the empty section.
+func (t table) names(section string) []string {
+	var names []string
+	for _, k := range t {
+		if section == "" || k.allowed(section) {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}

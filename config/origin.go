@@ -1,0 +1,30 @@
+package config
+
+import "fmt"
+
+// Origin says where a value came from, for tables and messages.
+type Origin struct {
+	// File and Line name the place in the config file; Line is 0 when the value did not come from it.
+	File string
+	Line int
+	// Section and Key name the value that was looked up. Section is [GlobalSection] for a value that a function inherits.
+	Section string
+	Key     string
+	// Flag is the command line flag that gave the value, such as "-D".
+	Flag string
+}
+
+// IsDefault reports whether neither file nor flag gave the value.
+func (o Origin) IsDefault() bool { return o.Line == 0 && o.Flag == "" }
+
+// String returns "[section] key at file:line", "flag -D" or "default".
+func (o Origin) String() string {
+	switch {
+	case o.Flag != "":
+		return "flag " + o.Flag
+	case o.Line != 0:
+		return fmt.Sprintf("[%s] %s at %s:%d", o.Section, o.Key, o.File, o.Line)
+	default:
+		return "default"
+	}
+}

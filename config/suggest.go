@@ -1,0 +1,51 @@
+package config
+
+// Nearest returns the candidate that differs from word by the fewest typed letters, or "" when none is near enough to be a slip:
+// two letters, or one in words of up to four.
+func Nearest(word string, candidates []string) string {
+	limit := 2
+	if len(word) <= 4 {
+		limit = 1
+	}
+	nearest, least := "", limit+1
+	for _, c := range candidates {
+		if d := distance(word, c); d < least {
+			nearest, least = c, d
+		}
+	}
+	return nearest
+}
+
+// didYouMean returns a question for the nearest candidate, or nothing.
+func didYouMean(word string, candidates []string) string {
+	if nearest := Nearest(word, candidates); nearest != "" {
+		return " (did you mean " + nearest + "?)"
+	}
+	return ""
+}
+
+// maxCompared bounds the words that are compared, since the time goes with the product of their lengths.
+const maxCompared = 128
+
+// distance returns how many bytes have to be put in, left out or replaced to turn a into b.
+func distance(a, b string) int {
+	if len(a) > maxCompared || len(b) > maxCompared {
+		return maxCompared
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
