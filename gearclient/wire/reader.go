@@ -53,6 +53,15 @@ func (r *Reader) Peek(n int) ([]byte, error) { return r.br.Peek(n) }
 // bufio.ErrBufferFull.
 func (r *Reader) ReadLine() ([]byte, error) { return r.br.ReadSlice('\n') }
 
+// Discard reads and throws away n bytes, blocking until they have come. A
+// server uses it to step over a packet that it answers but does not read.
+func (r *Reader) Discard(n int64) error {
+	if _, err := io.CopyN(io.Discard, r.br, n); err != nil {
+		return midPacket(err)
+	}
+	return nil
+}
+
 // Next blocks until one packet has arrived whole, and returns it. At a clean
 // end between packets the error is io.EOF, within one io.ErrUnexpectedEOF. A
 // [*TooLargeError] comes with a packet whose last argument is missing, and the

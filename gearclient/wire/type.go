@@ -108,8 +108,10 @@ var (
 	argHandle   = Arg{"handle", MaxHandle}     //nolint:gochecknoglobals // as above
 	argUnique   = Arg{"unique", MaxUnique}     //nolint:gochecknoglobals // as above
 	argReducer  = Arg{"reducer", MaxFunction}  //nolint:gochecknoglobals // as above
-	argData     = Arg{"data", 0}               //nolint:gochecknoglobals // as above
-	argNumber   = Arg{"number", 20}            //nolint:gochecknoglobals // as above; 20 digits hold a uint64
+	// argAggregator is sent with reduce jobs and not handed on by gearmand 1.1.20.
+	argAggregator = Arg{"aggregator", MaxFunction} //nolint:gochecknoglobals // as above
+	argData       = Arg{"data", 0}                 //nolint:gochecknoglobals // as above
+	argNumber     = Arg{"number", 20}              //nolint:gochecknoglobals // as above; 20 digits hold a uint64
 )
 
 // shapes is the one table of packet layouts (gearmand 1.1.20,
@@ -152,8 +154,8 @@ var shapes = [firstUnknown]shape{
 	SubmitJobLowBg:    {"SUBMIT_JOB_LOW_BG", []Arg{argFunction, argUnique, argData}},
 	SubmitJobSched:    {"SUBMIT_JOB_SCHED", []Arg{argFunction, argUnique, {"minute", 2}, {"hour", 2}, {"day of month", 2}, {"month", 2}, {"day of week", 1}, argData}},
 	SubmitJobEpoch:    {"SUBMIT_JOB_EPOCH", []Arg{argFunction, argUnique, {"epoch", 20}, argData}},
-	SubmitReduceJob:   {"SUBMIT_REDUCE_JOB", []Arg{argFunction, argUnique, argReducer, argData}},
-	SubmitReduceJobBg: {"SUBMIT_REDUCE_JOB_BACKGROUND", []Arg{argFunction, argUnique, argReducer, argData}},
+	SubmitReduceJob:   {"SUBMIT_REDUCE_JOB", []Arg{argFunction, argUnique, argReducer, argAggregator, argData}},
+	SubmitReduceJobBg: {"SUBMIT_REDUCE_JOB_BACKGROUND", []Arg{argFunction, argUnique, argReducer, argAggregator, argData}},
 	GrabJobAll:        {"GRAB_JOB_ALL", nil},
 	JobAssignAll:      {"JOB_ASSIGN_ALL", []Arg{argHandle, argFunction, argUnique, argReducer, argData}},
 	GetStatusUnique:   {"GET_STATUS_UNIQUE", []Arg{argUnique}},
