@@ -24,7 +24,7 @@ func TestAppendRefuses(t *testing.T) {
 		"WORK_STATUS: number: holds a NUL byte":              {Type: wire.WorkStatus, Args: [][]byte{[]byte("H:1"), []byte("\x00"), nil}},
 		"WORK_EXCEPTION: handle: " + "65 bytes, at most 64":  {Type: wire.WorkException, Args: [][]byte{make([]byte, 65), nil}},
 		"SUBMIT_JOB_EPOCH: epoch: 21 bytes, at most 20":      {Type: wire.SubmitJobEpoch, Args: [][]byte{[]byte("f"), nil, make([]byte, 21), nil}},
-		"SUBMIT_REDUCE_JOB: reducer: 513 bytes, at most 512": {Type: wire.SubmitReduceJob, Args: [][]byte{[]byte("f"), nil, make([]byte, 513), nil}},
+		"SUBMIT_REDUCE_JOB: reducer: 513 bytes, at most 512": {Type: wire.SubmitReduceJob, Args: [][]byte{[]byte("f"), nil, make([]byte, 513), nil, nil}},
 		"OPTION_REQ: option: 65 bytes, at most 64":           {Type: wire.OptionReq, Args: [][]byte{make([]byte, 65)}},
 		"CAN_DO_TIMEOUT: timeout: 21 bytes, at most 20":      {Type: wire.CanDoTimeout, Args: [][]byte{[]byte("f"), make([]byte, 21)}},
 		"GET_STATUS_UNIQUE: unique: 65 bytes, at most 64":    {Type: wire.GetStatusUnique, Args: [][]byte{make([]byte, 65)}},
