@@ -63,7 +63,7 @@ func newExit(pid int, status unix.WaitStatus, usage *unix.Rusage) Exit {
 		At:     time.Now(),
 		User:   time.Duration(usage.Utime.Nano()),
 		System: time.Duration(usage.Stime.Nano()),
-		MaxRSS: int64(usage.Maxrss) * 1024, // getrusage(2): in kilobytes
+		MaxRSS: int64(usage.Maxrss) * 1024, //nolint:unconvert // kilobytes, says getrusage(2); 32 bits on some machines
 	}
 	if status.Signaled() {
 		e.Signal, e.CoreDumped = status.Signal(), status.CoreDump()

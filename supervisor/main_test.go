@@ -73,9 +73,13 @@ func roles() map[string]func(args []string) int {
 		"leader":    leader,
 		"daemonize": daemonize,
 		"flood":     flood,
-		"signals":   signals,
 		"environ":   func([]string) int { fmt.Println(strings.Join(os.Environ(), "\n")); return 0 },
 		"supervise": supervise,
+		"lifecycle": lifecycle,
+		"stress":    stress,
+		"unplaced":  unplaced,
+		"masked":    masked,
+		"ignorant":  ignorant,
 		"say3":      func([]string) int { _, _ = os.NewFile(3, "three").WriteString("on three\n"); return 0 },
 	}
 }
@@ -119,7 +123,7 @@ func raise(args []string) int {
 // program does that knows nothing of us.
 func spawn(r string, attr *syscall.SysProcAttr, args ...string) int {
 	pid, err := syscall.ForkExec("/proc/self/exe", append([]string{r}, args...), &syscall.ProcAttr{
-		Env:   []string{role + "=" + r},
+		Env:   environ(r),
 		Files: []uintptr{0, 1, 2},
 		Sys:   attr,
 	})
@@ -160,42 +164,19 @@ func daemonize(args []string) int {
 func flood(args []string) int {
 	w := bufio.NewWriter(os.Stdout)
 	for i := range number(args[0]) {
-		fmt.Fprintf(w, "line %d\n", i)
+		_, _ = fmt.Fprintf(w, "line %d\n", i)
 	}
 	_ = w.Flush()
 	return 0
 }
 
-// signals prints the masks of /proc/self/status.
-func signals([]string) int {
-	data, _ := os.ReadFile("/proc/self/status")
-	for line := range strings.Lines(string(data)) {
-		if strings.HasPrefix(line, "Sig") {
-			fmt.Print(line)
-		}
-	}
-	return 0
-}
-
-// supervise is a manager: it starts a child and waits to be killed.
-func supervise(args []string) int {
-	sup, err := supervisor.New(supervisor.Config{})
-	if err != nil {
-		panic(err)
-	}
-	_, err = sup.Start(supervisor.Spec{
-		Path: "/proc/self/exe", Args: args[1:], Env: []string{role + "=" + args[0]}, Stdout: os.Stdout,
-		Pdeathsig: syscall.SIGKILL,
-	})
-	if err != nil {
-		panic(err)
-	}
-	return forever()
-}
+// environ makes the test binary play a role, and end at once when it is done: the
+// race detector's runtime waits for a second otherwise.
+func environ(r string) []string { return []string{role + "=" + r, "GORACE=atexit_sleep_ms=0"} }
 
 // child is the Spec of the test binary in a role.
 func child(r string, args ...string) supervisor.Spec {
-	return supervisor.Spec{Name: r, Path: "/proc/self/exe", Args: args, Env: []string{role + "=" + r}}
+	return supervisor.Spec{Name: r, Path: "/proc/self/exe", Args: args, Env: environ(r)}
 }
 
 func start(t *testing.T, spec supervisor.Spec) *supervisor.Process {

@@ -39,19 +39,19 @@ func readStat(pid int) (procStat, error) {
 // parentheses and may itself contain blanks and parentheses, so that counting
 // begins after the last one.
 func parseStat(data []byte) (procStat, error) {
-	const state, group, startTime = 3 - 3, 5 - 3, 22 - 3
+	const first, state, group, startTime = 3, 3, 5, 22 // fields, as the manual page counts them
 	end := bytes.LastIndexByte(data, ')')
 	fields := bytes.Fields(data[end+1:])
-	if end < 0 || len(fields) <= startTime {
+	if end < 0 || len(fields) <= startTime-first {
 		return procStat{}, fmt.Errorf("unexpected content %q", data)
 	}
-	pgrp, err := strconv.Atoi(string(fields[group]))
+	pgrp, err := strconv.Atoi(string(fields[group-first]))
 	if err != nil {
 		return procStat{}, fmt.Errorf("parse process group: %w", err)
 	}
-	start, err := strconv.ParseUint(string(fields[startTime]), 10, 64)
+	start, err := strconv.ParseUint(string(fields[startTime-first]), 10, 64)
 	if err != nil {
 		return procStat{}, fmt.Errorf("parse start time: %w", err)
 	}
-	return procStat{state: fields[state][0], group: pgrp, startTime: start}, nil
+	return procStat{state: fields[state-first][0], group: pgrp, startTime: start}, nil
 }

@@ -1,16 +1,13 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -136,151 +133,4 @@ func (s *Supervisor) Processes() []*Process {
 	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b *Process) int { return a.started.Compare(b.started) })
 	return all
-}
-
-// Stop kills every group that is still alive and waits until the leaders have
-// been collected. Then it stops to wait for children, and nothing can be started
-// any more. If ctx ends first, the error is a *StopError that names what is left,
-// which is still waited for; Stop may then be called again. A stopped supervisor
-// is no error.
-//
-// Descendants that left their group are not killed.
-func (s *Supervisor) Stop(ctx context.Context) error {
-	s.mu.Lock()
-	s.stopping = true // whatever a start in progress brings is killed by the starter
-	s.mu.Unlock()
-	s.starter.stop()
-	left := s.killAll(ctx)
-	select {
-	case <-s.starterDone:
-	case <-ctx.Done():
-		left = append(left, "a start in progress")
-	}
-	left = append(left, s.killAll(ctx)...) // what that start brought
-	if len(left) > 0 {
-		return &StopError{Left: left, Err: context.Cause(ctx)}
-	}
-	s.release.Do(s.close)
-	<-s.reaperDone
-	return nil
-}
-
-// killAll kills what lives, waits for it and returns the names of what stayed.
-func (s *Supervisor) killAll(ctx context.Context) (left []string) {
-	procs := s.Processes()
-	for _, p := range procs {
-		_ = p.Kill() // a process that cannot be killed is one that stays
-	}
-	for _, p := range procs {
-		select {
-		case <-p.Done():
-			continue
-		default:
-		}
-		select {
-		case <-p.Done():
-		case <-ctx.Done():
-			left = append(left, fmt.Sprintf("%s (pid %d)", p.Name(), p.PID()))
-		}
-	}
-	return left
-}
-
-// close ends the reaper and gives back what New took.
-func (s *Supervisor) close() {
-	close(s.reaper.quit)
-	<-s.reaperDone
-	signal.Stop(s.reaper.sigchld)
-	s.absorb.stop()
-	_ = setSubreaper(s.cfg.Subreaper, false)
-	_ = s.null.Close()
-	running.Store(false)
-}
-
-// begin notes that a start is in progress.
-func (s *Supervisor) begin() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopping {
-		return ErrStopped
-	}
-	s.starts++
-	s.start = s.starts
-	return nil
-}
-
-// settle ends the start in progress; p is nil if it did not succeed. It tells
-// whether the supervisor is being stopped.
-func (s *Supervisor) settle(p *Process) (stopping bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p != nil {
-		s.procs[p.pid] = p
-	}
-	s.start = 0
-	if s.unplaced {
-		s.unplaced = false
-		select {
-		case s.reaper.settled <- struct{}{}:
-		default:
-		}
-	}
-	return s.stopping
-}
-
-// claim hands the process with that number to the reaper, which collects it. If
-// there is none, it returns the number of the start in progress, at whose end the
-// reaper is woken, or 0.
-func (s *Supervisor) claim(pid int) (*Process, uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p, ok := s.procs[pid]; ok {
-		delete(s.procs, pid) // before the number is free for another
-		return p, 0
-	}
-	s.unplaced = s.start != 0
-	return nil, s.start
-}
-
-// StopError names what did not end before the context of a Stop did.
-type StopError struct {
-	Left []string // "name (pid 1234)"
-	Err  error    // why Stop did not wait any longer
-}
-
-// Error lists the names.
-func (e *StopError) Error() string {
-	return fmt.Sprintf("stop processes: %s did not end: %v", strings.Join(e.Left, ", "), e.Err)
-}
-
-// Unwrap returns why Stop did not wait any longer.
-func (e *StopError) Unwrap() error { return e.Err }
-
-// absorber catches signals that this process ignored, so that its children do not
-// ignore them.
-type absorber struct {
-	ch      chan os.Signal
-	signals []os.Signal
-}
-
-func absorbIgnored() *absorber {
-	a := &absorber{ch: make(chan os.Signal, 1)}
-	for _, sig := range []syscall.Signal{
-		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGALRM, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
-	} {
-		if signal.Ignored(sig) {
-			a.signals = append(a.signals, sig)
-		}
-	}
-	if len(a.signals) > 0 {
-		signal.Notify(a.ch, a.signals...) //nolint:forbidigo // caught in order to be dropped
-	}
-	return a
-}
-
-func (a *absorber) stop() {
-	signal.Stop(a.ch)
-	if len(a.signals) > 0 {
-		signal.Ignore(a.signals...)
-	}
 }

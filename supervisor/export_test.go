@@ -1,0 +1,32 @@
+package supervisor
+
+import "golang.org/x/sys/unix"
+
+// BeginStart and SettleStart make a start last as long as a test wants.
+func (s *Supervisor) BeginStart() error { return s.begin() }
+
+// SettleStart ends a start that has not succeeded.
+func (s *Supervisor) SettleStart() { s.settle(nil) }
+
+// IsZombie tells whether a child has ended and has not been collected.
+func IsZombie(pid int) bool { return peek(unix.P_PID, pid) == pid }
+
+// ParseStat gives the fuzzer what StartTimeOf reads.
+func ParseStat(data []byte) (startTime uint64, err error) {
+	stat, err := parseStat(data)
+	return stat.startTime, err
+}
+
+// LineSplitter gives the fuzzer what Output divides lines with.
+type LineSplitter struct{ s lineSplitter }
+
+// NewLineSplitter makes one.
+func NewLineSplitter(limit int, emit func([]byte)) *LineSplitter {
+	return &LineSplitter{lineSplitter{max: limit, emit: emit}}
+}
+
+// Write takes more of the stream.
+func (l *LineSplitter) Write(data []byte) { l.s.write(data) }
+
+// Flush ends the stream.
+func (l *LineSplitter) Flush() { l.s.flush() }

@@ -1,0 +1,42 @@
+package supervisor_test
+
+import (
+	"testing"
+)
+
+// Each of these needs a supervisor of its own, and so a process.
+func TestInAProcessOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"lifecycle", "stress", "unplaced", "masked", "ignorant"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lines, w := pipe(t)
+			spec := child(name)
+			spec.Stdout, spec.Stderr = w, w
+			p := start(t, spec)
+			_ = w.Close()
+			for lines.Scan() {
+				t.Error(lines.Text())
+			}
+			if e := wait(t, p); !e.Success() {
+				t.Error(e)
+			}
+		})
+	}
+}
+
+func BenchmarkStartToExit(b *testing.B) {
+	spec := sh("exit 3")
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			p, err := shared.Start(spec)
+			if err != nil {
+				b.Fatal(err)
+			}
+			<-p.Done()
+			if e := p.Exit(); e.Code != 3 {
+				b.Fatal(e)
+			}
+		}
+	})
+}
