@@ -1,0 +1,317 @@
+package gearclient
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+)
+
+// slot performs one job at a time. Its goroutine owns every field that is not
+// marked otherwise; goroutines that connect or listen send it events.
+//
+// While a link is awake, the slot itself reads it, so that a job under load
+// costs no change of goroutine. While a link sleeps, is held or parked, a
+// goroutine listens on it.
+type slot struct {
+	worker *Worker
+	number int
+	links  []*link
+	known  *settings // those that have been applied
+
+	events chan linkEvent
+	pokes  chan struct{} // has an element after a change of settings or a call to leave
+	done   chan struct{} // closed at the end, for goroutines that want to post
+	// gone is set from outside when the slot is to leave.
+	gone atomic.Bool
+	// claimed is true while a job is in hand or asked for; a listener that is
+	// given a job takes it for the slot or sends it back.
+	claimed atomic.Bool
+	// reading is the connection that the slot waits for in a read, for poke.
+	reading atomic.Pointer[workerConn]
+
+	helpers  sync.WaitGroup // goroutines that connect and listen
+	owns     bool           // claimed is ours
+	turn     int            // index of the link whose turn it is
+	numbers  uint64
+	busy     bool // said so
+	decided  bool // Reserve has said Leave
+	nextPoll time.Time
+	timer    *time.Timer
+	buf      []byte
+	names    map[string]string // function names, so that a job need not copy its own
+}
+
+// newSlot makes slot n of w; run makes it live.
+func newSlot(w *Worker, n int) *slot {
+	return &slot{
+		worker: w,
+		number: n,
+		events: make(chan linkEvent, 8),
+		pokes:  make(chan struct{}, 1),
+		done:   make(chan struct{}),
+		timer:  time.NewTimer(time.Hour),
+		names:  map[string]string{},
+	}
+}
+
+// leave makes the slot leave when its job in hand is done. For others.
+func (s *slot) leave() {
+	s.gone.Store(true)
+	s.poke()
+	if c := s.reading.Load(); c != nil {
+		// It waits for the answer to a GRAB_JOB: a server that hangs is not
+		// waited for any longer than it takes to leave.
+		c.hurry(leaveTimeout)
+	}
+}
+
+// poke makes the slot look at the settings. For others.
+func (s *slot) poke() {
+	select {
+	case s.pokes <- struct{}{}:
+	default:
+	}
+}
+
+// post sends an event to the slot, unless it has ended.
+func (s *slot) post(e linkEvent) bool {
+	select {
+	case s.events <- e:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// run performs jobs until the slot has to leave or ctx ends. It reports
+// whether the slot left because Reserve said so.
+func (s *slot) run(ctx context.Context) (byChoice bool) {
+	defer s.closeAll()
+	defer s.timer.Stop()
+	stop := context.AfterFunc(ctx, s.abort)
+	defer stop()
+	s.nextPoll = time.Now().Add(s.poll())
+	for ctx.Err() == nil {
+		s.apply(ctx)
+		if s.gone.Load() || s.decided {
+			s.leaveAll(ctx)
+			break
+		}
+		s.catchUp(ctx)
+		if l := s.nextAwake(); l != nil {
+			s.serve(ctx, l)
+			continue
+		}
+		s.wait(ctx)
+	}
+	return s.decided
+}
+
+// abort ends a read that is under way when the worker is to stop at once.
+func (s *slot) abort() {
+	s.poke()
+	if c := s.reading.Load(); c != nil {
+		c.hurry(0)
+	}
+}
+
+// poll draws the time until the slot asks although nobody woke it: spread, so
+// that the slots of a fleet do not ask together.
+func (s *slot) poll() time.Duration {
+	d := s.worker.cfg.PollInterval
+	return d/2 + time.Duration(jitter()*float64(d)/2)
+}
+
+// apply takes over changed settings on every link that can take them now.
+func (s *slot) apply(ctx context.Context) {
+	next := s.worker.settings.Load()
+	if next != s.known {
+		s.known = next
+		s.applyServers(ctx)
+	}
+	for _, l := range s.links {
+		s.applyTo(ctx, l)
+	}
+}
+
+// applyServers leaves servers that are no longer wanted and begins with new
+// ones.
+func (s *slot) applyServers(ctx context.Context) {
+	var kept []*link
+	for _, l := range s.links {
+		if slices.Contains(s.known.servers, l.server) {
+			kept = append(kept, l)
+			continue
+		}
+		s.leaveLink(ctx, l)
+	}
+	s.links = kept
+	for _, addr := range s.known.servers {
+		if !slices.ContainsFunc(s.links, func(l *link) bool { return l.server == addr }) {
+			l := &link{server: addr}
+			s.links = append(s.links, l)
+			s.startConnecting(ctx, l, 0)
+		}
+	}
+}
+
+// applyTo brings one connection to what the settings say: hold and functions.
+func (s *slot) applyTo(ctx context.Context, l *link) {
+	if l.state == linkDown || l.state == linkParked {
+		return // down: registers when it connects; parked: a GRAB_JOB is out, so not now
+	}
+	if s.known.hold == HoldConnected {
+		return
+	}
+	if out := registration(l.registered, s.known.functions); out != nil {
+		l.registered = s.known.functions
+		if err := l.conn.write(out); err != nil {
+			s.lose(ctx, l, err)
+			return
+		}
+		if l.state == linkAsleep {
+			l.state = linkAwake // the new functions may have jobs, for which nobody woke us
+		}
+	}
+	if l.state == linkHeld && s.known.hold == HoldNone {
+		l.state = linkAwake
+	}
+}
+
+// registration gives the packets that turn the functions a server knows into
+// those wanted, both in the order of sending, or nil. Removing alone and adding
+// at the end leave the others untouched; any other change sends all anew, since
+// the order is their priority.
+func registration(known, want []string) []byte {
+	if slices.Equal(known, want) {
+		return nil
+	}
+	var out []byte
+	var kept []string
+	for _, f := range known {
+		if slices.Contains(want, f) {
+			kept = append(kept, f)
+			continue
+		}
+		out = wire.AppendUnchecked(out, wire.Request, wire.CantDo, []byte(f))
+	}
+	if len(kept) > len(want) || !slices.Equal(kept, want[:len(kept)]) {
+		for _, f := range kept {
+			out = wire.AppendUnchecked(out, wire.Request, wire.CantDo, []byte(f))
+		}
+		kept = nil
+	}
+	for _, f := range want[len(kept):] {
+		out = wire.AppendUnchecked(out, wire.Request, wire.CanDo, []byte(f))
+	}
+	return out
+}
+
+// nextAwake returns the link whose turn it is among those awake, or nil.
+func (s *slot) nextAwake() *link {
+	for i := range s.links {
+		l := s.links[(s.turn+i)%len(s.links)]
+		if l.state == linkAwake {
+			s.turn = (s.turn + i) % len(s.links)
+			return l
+		}
+	}
+	return nil
+}
+
+// others reports whether a link beside l is awake, which ends l's turn sooner.
+func (s *slot) others(l *link) bool {
+	for _, o := range s.links {
+		if o != l && o.state == linkAwake {
+			return true
+		}
+	}
+	return false
+}
+
+// catchUp takes in what happened during a turn, while the slot is free.
+func (s *slot) catchUp(ctx context.Context) {
+	for len(s.events) > 0 {
+		s.handle(ctx, <-s.events)
+	}
+}
+
+// wait blocks until something happens: an event, new settings, or the time to
+// poll.
+func (s *slot) wait(ctx context.Context) {
+	s.owns = false
+	s.claimed.Store(false)
+	d := time.Until(s.nextPoll)
+	if s.busy {
+		d = min(d, idleAfter)
+	}
+	s.timer.Reset(d)
+	select {
+	case e := <-s.events:
+		s.handle(ctx, e)
+	case <-s.pokes:
+	case <-s.timer.C:
+		s.expired()
+	case <-ctx.Done():
+	}
+}
+
+// expired says that the slot is idle, or wakes every link to ask for jobs.
+func (s *slot) expired() {
+	if s.busy {
+		s.busy = false
+		s.worker.cfg.Events.Idle(s.number)
+		return
+	}
+	s.nextPoll = time.Now().Add(s.poll())
+	for _, l := range s.links {
+		if l.state == linkAsleep {
+			l.state = linkAwake
+		}
+	}
+}
+
+// handle takes an event in while the slot is free.
+func (s *slot) handle(ctx context.Context, e linkEvent) {
+	l := e.link
+	if e.number != l.number { // of an earlier connection
+		if e.conn != nil {
+			e.conn.close()
+		}
+		return
+	}
+	if l.state == linkDown {
+		s.connected(ctx, e)
+		return
+	}
+	l.listening = false
+	if e.err != nil && !isTooLarge(e.err) {
+		s.lose(ctx, l, e.err)
+		return
+	}
+	s.heard(ctx, l, e)
+}
+
+// heard takes in a packet from a link that was listened to.
+func (s *slot) heard(ctx context.Context, l *link, e linkEvent) {
+	switch {
+	case isAssign(e.packet.Type) && l.reserved:
+		s.owns = true // the listener has claimed the slot for this job
+		l.unpark()
+		s.perform(ctx, l, e.packet, e.err, never)
+	case isAssign(e.packet.Type):
+		s.lose(ctx, l, errUnasked)
+	case e.packet.Type == wire.NoJob && l.reserved:
+		l.unpark()
+		s.release(l)
+		s.sleep(ctx, l)
+	case e.packet.Type == wire.Noop && l.state == linkAsleep:
+		l.state = linkAwake
+	default: // a NOOP out of turn, an error, an option's answer
+		s.listen(l)
+	}
+}

@@ -1,0 +1,183 @@
+package gearclient
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+)
+
+// Worker takes jobs from job servers and performs them, with one goroutine for
+// each slot. A slot has its own connection to every server, so a job that
+// takes long holds up nobody else. Its methods are safe for concurrent use.
+//
+// A server that is down, slow or speaks nonsense costs the slot its connection
+// to that server and nothing else; it tries again after 0.1 s to 5 s. While no
+// server has work, a slot sleeps on all of them.
+type Worker struct {
+	cfg      WorkerConfig
+	settings atomic.Pointer[settings]
+
+	mu       sync.Mutex
+	slots    map[int]*slot // those that run
+	want     int           // slots wanted
+	draining bool
+	running  context.Context //nolint:containedctx // of Run, for slots that SetSlots starts; nil before and after
+	group    sync.WaitGroup
+}
+
+// settings are what can change while a worker runs. They are replaced whole;
+// a slot takes them over where that is safe.
+type settings struct {
+	servers   []string
+	functions []string // in the order in which they are sent: lowest priority first
+	hold      Hold
+}
+
+// NewWorker checks the configuration. Nothing is started or connected before
+// [Worker.Run].
+func NewWorker(cfg WorkerConfig) (*Worker, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{cfg: cfg, slots: map[int]*slot{}, want: cfg.Slots}
+	w.settings.Store(&settings{hold: cfg.Hold})
+	if err := w.SetServers(cfg.Servers); err != nil {
+		return nil, err
+	}
+	if err := w.SetFunctions(cfg.Functions); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Run performs jobs until every slot has left, after [Worker.Drain] or since
+// Reserve said so, and returns nil. If ctx ends first, connections are closed
+// at once, upon which the servers queue the jobs in hand again, and Run returns
+// the cause of ctx as soon as the handlers have returned. It may be called
+// once.
+func (w *Worker) Run(ctx context.Context) error {
+	w.mu.Lock()
+	w.running = ctx
+	for n := range w.want {
+		w.startSlot(n)
+	}
+	w.mu.Unlock()
+	w.group.Wait()
+	w.mu.Lock()
+	w.running = nil
+	w.mu.Unlock()
+	return context.Cause(ctx)
+}
+
+// Drain makes the worker take no more jobs: idle slots leave their servers at
+// once, busy ones when their job is done. It does not block; Run returns when
+// all have left. It may be called again, and before Run.
+func (w *Worker) Drain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.draining = true
+	for _, s := range w.slots {
+		s.leave()
+	}
+}
+
+// Go sets how far the slots may go. Raising a hold again holds back slots as
+// they come to their next GRAB_JOB, without taking registrations back. It does
+// not block.
+func (w *Worker) Go(hold Hold) {
+	w.update(func(s *settings) { s.hold = hold })
+}
+
+// SetFunctions replaces the functions, the one with the highest priority
+// first. Each slot tells its servers when it has no job in hand. It does not
+// block. A name that the protocol cannot carry is an error, and changes
+// nothing.
+func (w *Worker) SetFunctions(functions []string) error {
+	for _, f := range functions {
+		if f == "" || len(f) > wire.MaxFunction {
+			return fmt.Errorf("function name of %d bytes: want 1 to %d", len(f), wire.MaxFunction)
+		}
+	}
+	sent := slices.Clone(functions)
+	slices.Reverse(sent)
+	w.update(func(s *settings) { s.functions = sent })
+	return nil
+}
+
+// SetServers replaces the job servers. New ones are connected at once; old
+// ones are left by each slot when it has no job in hand. It does not block. An
+// address that cannot be one is an error, and changes nothing.
+func (w *Worker) SetServers(servers []string) error {
+	list := make([]string, 0, len(servers))
+	for _, addr := range servers {
+		full, err := NormalizeAddr(addr)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(list, full) {
+			list = append(list, full)
+		}
+	}
+	w.update(func(s *settings) { s.servers = list })
+	return nil
+}
+
+// SetSlots changes the number of slots. Those beyond n leave as after Drain.
+// It does not block.
+func (w *Worker) SetSlots(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.want = max(n, 0)
+	for number, s := range w.slots {
+		if number >= w.want {
+			s.leave()
+		}
+	}
+	for number := range w.want {
+		w.startSlot(number)
+	}
+}
+
+// update replaces the settings and wakes every slot.
+func (w *Worker) update(change func(*settings)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	next := *w.settings.Load()
+	change(&next)
+	w.settings.Store(&next)
+	for _, s := range w.slots {
+		s.poke()
+	}
+}
+
+// startSlot starts slot n unless it runs or may not. The caller holds mu.
+func (w *Worker) startSlot(n int) {
+	if w.running == nil || w.draining || w.slots[n] != nil {
+		return
+	}
+	s := newSlot(w, n)
+	w.slots[n] = s
+	ctx := w.running
+	w.group.Go(func() {
+		byChoice := s.run(ctx)
+		w.cfg.Events.Left(n)
+		w.slotLeft(n, byChoice)
+	})
+}
+
+// slotLeft forgets a slot that has left, and starts it anew if it left because
+// it was not wanted and is wanted again.
+func (w *Worker) slotLeft(n int, byChoice bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.slots, n)
+	if byChoice || n >= w.want || w.running.Err() != nil {
+		return
+	}
+	w.startSlot(n)
+}
