@@ -1,0 +1,81 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// settle is for how long a process whose connection broke is given to end by
+// itself, so that its own status is reported and not the kill. The connection
+// breaks a moment before the process is reaped.
+const settle = 500 * time.Millisecond
+
+// explain ends a process whose start did not succeed and says why: err is what
+// was noticed, ctx what the start was bound to, which allowed for after, and what
+// names what was waited for.
+func (p *process) explain(ctx context.Context, err error, after time.Duration, what string) error {
+	if p.proc == nil { // nothing was started
+		if p.dir != "" {
+			_ = os.RemoveAll(p.dir)
+			return err // supervisor's, which names everything
+		}
+		return fmt.Errorf("start %s: %w", p.launch.Name, err)
+	}
+	exited := p.endsByItself(err)
+	p.abort()
+	<-p.done
+	if p.first.seen {
+		if err := checkHandshake(p.launch.Path, p.first.text); err != nil {
+			return err
+		}
+	}
+	var version *VersionError
+	switch {
+	case errors.As(err, &version):
+		return err
+	case errors.Is(context.Cause(ctx), errSlow):
+		return &TimeoutError{Path: p.launch.Path, After: after, What: what, Line: p.noHandshake(), Tail: p.tail()}
+	case ctx.Err() != nil:
+		return fmt.Errorf("start %s: %w", p.launch.Name, context.Cause(ctx))
+	case exited:
+		return &ExitError{Path: p.launch.Path, Exit: p.proc.Exit(), Tail: p.tail()}
+	default:
+		return &RefusedError{Path: p.launch.Path, Reason: status.Convert(err).Message(), Tail: p.tail()}
+	}
+}
+
+// endsByItself tells whether the process has ended, or does so soon, without
+// being killed. It waits only where err says that the connection broke.
+func (p *process) endsByItself(err error) bool {
+	wait := time.Duration(0)
+	if status.Code(err) == codes.Unavailable {
+		wait = settle
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-p.proc.Done():
+		return true
+	default:
+	}
+	select {
+	case <-p.proc.Done():
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// noHandshake is the first line that the program printed, if it is no handshake.
+func (p *process) noHandshake() string {
+	if _, _, ok := parseHandshake(p.first.text); ok {
+		return ""
+	}
+	return cut(p.first.text)
+}
