@@ -11,6 +11,7 @@ GOBUILD := CGO_ENABLED=0 go build -buildvcs=false -trimpath
 TOOL    := go tool -modfile=internal/tools/go.mod
 
 FUZZTIME  ?= 30s
+BENCHTIME ?= 3s
 KEEP      ?=
 
 .PHONY: help build test lint fuzz e2e bench generate demo clean
@@ -38,8 +39,8 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 e2e: build ## Run the end-to-end scripts alone
 	scripts/test.sh -count=1 ./test/e2e/...
 
-bench: build ## Compare throughput, CPU and memory with other workers (BENCHFLAGS='-runs 3')
-	go run ./bench/cmd/bench $(BENCHFLAGS)
+bench: ## Compare speed, CPU and memory with other workers (BENCHTIME=3s, BENCHFLAGS='-runs 3 -rows plugin,php')
+	go run ./bench -time '$(BENCHTIME)' $(BENCHFLAGS)
 
 generate: ## Generate the gRPC code from plugins/workerpb/worker.proto
 	$(TOOL) buf generate

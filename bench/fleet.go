@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// fleet is the running workers of one contender.
+type fleet struct {
+	contender contender
+	server    *jobServer
+	children  []*child
+	workers   []int // pids
+	processes []stat
+}
+
+// Bounds for a fleet to come and to go. PHP takes the longest of the contenders.
+const (
+	startLimit = 20 * time.Second
+	stopGrace  = 10 * time.Second
+)
+
+// startFleet starts a contender with this many workers and returns when the
+// job server knows all of them.
+func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, workers int) (*fleet, error) {
+	commands, err := c.commands(w, s, workers)
+	if err != nil {
+		return nil, err
+	}
+	f := &fleet{contender: c, server: s}
+	for _, argv := range commands {
+		ch, err := startChild(ctx, w.dir, argv...)
+		if err != nil {
+			return nil, errors.Join(err, f.stop(ctx))
+		}
+		f.children = append(f.children, ch)
+	}
+	err = f.await(ctx, workers)
+	if err == nil {
+		err = f.find()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w%s", c.name, err, f.children[0].tail()), f.stop(ctx))
+	}
+	return f, nil
+}
+
+// await returns when the job server counts exactly this many workers.
+func (f *fleet) await(ctx context.Context, workers int) error {
+	return poll(ctx, startLimit, func() (bool, error) {
+		if err := f.broken(); err != nil {
+			return false, err
+		}
+		n, err := f.server.workers(ctx, f.contender.job.function)
+		return n == workers, err
+	})
+}
+
+// broken is the error of a process that ended, if any did.
+func (f *fleet) broken() error {
+	for _, c := range f.children {
+		if err := c.exited(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find notes the processes of the fleet.
+func (f *fleet) find() error {
+	f.workers, f.processes = nil, nil
+	for _, c := range f.children {
+		own, err := readStat(c.pid())
+		if err != nil {
+			return err
+		}
+		below, err := descendants(c.pid())
+		if err != nil {
+			return err
+		}
+		f.processes = append(append(f.processes, own), below...)
+		if !f.contender.managed {
+			f.workers = append(f.workers, c.pid())
+			continue
+		}
+		for _, p := range below {
+			if p.ppid == c.pid() {
+				f.workers = append(f.workers, p.pid)
+			}
+		}
+	}
+	return nil
+}
+
+// cpu is the time that the workers have used, and what they started.
+func (f *fleet) cpu() (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range f.workers {
+		t, err := cpuTime(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += t
+	}
+	return sum, nil
+}
+
+// managerCPU is the time that the manager alone has used, 0 without one.
+func (f *fleet) managerCPU() (time.Duration, error) {
+	if !f.contender.managed {
+		return 0, nil
+	}
+	return ownTime(f.children[0].pid())
+}
+
+// memory is the PSS of all processes of the fleet, in bytes.
+func (f *fleet) memory() (int64, error) {
+	if err := f.find(); err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, p := range f.processes {
+		n, err := pss(p.pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// stop ends the fleet and returns when its processes are gone and the job
+// server has forgotten them. It works on, within its bounds, when ctx has ended.
+func (f *fleet) stop(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	var errs []error
+	var left []stat
+	for _, c := range f.children {
+		below, err := descendants(c.pid())
+		left, errs = append(left, below...), append(errs, err)
+	}
+	ended := make(chan error, len(f.children))
+	for _, c := range f.children {
+		go func() { ended <- c.stop(stopGrace) }()
+	}
+	for range f.children {
+		errs = append(errs, <-ended)
+	}
+	errs = append(errs, killLeft(left))
+	errs = append(errs, poll(ctx, stopGrace, func() (bool, error) {
+		n, err := f.server.workers(ctx, f.contender.job.function)
+		return n == 0, err
+	}))
+	return errors.Join(errs...)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// quantity names what a figure measures, with its unit.
+type quantity string
+
+// All quantities.
+const (
+	jobsPerSecond  quantity = "jobs/s"
+	cpuPerJob      quantity = "CPU a job, µs"
+	memory         quantity = "memory (PSS), MiB"
+	managerPercent quantity = "manager CPU, % of a core"
+	loadPercent    quantity = "load generator CPU, % of a core"
+	loadPerJob     quantity = "load generator CPU a job, µs"
+)
+
+// key tells under which conditions a figure was taken. inFlight is 0 for
+// memory, which is measured at rest.
+type key struct {
+	contender string
+	quantity  quantity
+	workers   int
+	inFlight  int
+}
+
+// results collects the figures of all runs.
+type results map[key]sample
+
+func (r results) add(k key, figure float64) { r[k] = append(r[k], figure) }
+
+// record is how a figure is written as JSON.
+type record struct {
+	Contender string    `json:"contender"`
+	Quantity  quantity  `json:"quantity"`
+	Workers   int       `json:"workers"`
+	InFlight  int       `json:"in_flight,omitempty"`
+	Median    float64   `json:"median"`
+	Min       float64   `json:"min"`
+	Max       float64   `json:"max"`
+	Runs      []float64 `json:"runs"`
+}
+
+// writeJSON writes all figures as a JSON array, in a fixed order.
+func (r results) writeJSON(w io.Writer) error {
+	records := []record{}
+	for k, s := range r {
+		smallest, largest := s.spread()
+		records = append(records, record{
+			Contender: k.contender, Quantity: k.quantity, Workers: k.workers, InFlight: k.inFlight,
+			Median: s.median(), Min: smallest, Max: largest, Runs: s,
+		})
+	}
+	slices.SortFunc(records, func(a, b record) int {
+		return cmp.Or(cmp.Compare(a.Contender, b.Contender), cmp.Compare(a.Quantity, b.Quantity),
+			cmp.Compare(a.Workers, b.Workers), cmp.Compare(a.InFlight, b.InFlight))
+	})
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	if err := out.Encode(records); err != nil {
+		return fmt.Errorf("write figures: %w", err)
+	}
+	return nil
+}
+
+// largest is the largest median of a quantity at full load, NaN if it was never
+// measured.
+func (r results) largest(q quantity) float64 {
+	most := math.NaN()
+	for k, s := range r {
+		if k.quantity != q || k.inFlight != fullInFlight {
+			continue
+		}
+		if m := s.median(); math.IsNaN(most) || m > most {
+			most = m
+		}
+	}
+	return most
+}
