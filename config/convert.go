@@ -84,7 +84,7 @@ func (k Key) number(text string) (any, error) {
 	case n < k.Min && k.Min < 0, n > k.Max && k.Min < 0:
 		clamped := min(max(n, k.Min), k.Max)
 		return clamped, &clampedError{fmt.Sprintf("%d is taken as %d, want a number%s", n, clamped, k.bounds())}
-	case n < 0:
+	case n < 0 && k.Min >= 0:
 		return nil, wrong("%d is negative, want a whole number%s", n, k.bounds())
 	case n < k.Min || n > k.Max:
 		return nil, wrong("%d is out of range, want a whole number%s", n, k.bounds())
@@ -165,8 +165,8 @@ func absolute(path, cwd string) string {
 	return filepath.Join(cwd, path)
 }
 
-// entries returns the entries of a list without the space around them and without empty ones. Only a single text is split at commas.
-func entries(it *item) ([]string, error) {
+// split returns the entries of a list that are not empty. Only a single text is split at commas.
+func (it *item) split() ([]string, error) {
 	all := it.values
 	if !it.list {
 		all = strings.Split(it.values[0], ",")
@@ -176,31 +176,51 @@ func entries(it *item) ([]string, error) {
 		if _, err := line(entry); err != nil {
 			return nil, err
 		}
-		if entry = strings.TrimSpace(entry); entry != "" {
+		if strings.TrimSpace(entry) != "" {
 			out = append(out, entry)
 		}
 	}
 	return out, nil
 }
 
-// paths reads a list of paths.
+// trimmed is split without the space around the entries.
+func (it *item) trimmed() ([]string, error) {
+	list, err := it.split()
+	for i, entry := range list {
+		list[i] = strings.TrimSpace(entry)
+	}
+	return list, err
+}
+
+// paths reads a list of paths. To GearmanManager the space in "a, b" is a part of the second name, so that it searches only a; to
+// search b as well would add workers to a fleet that has done without them.
 func paths(it *item, cwd string) (any, error) {
-	list, err := entries(it)
+	list, err := it.split()
 	if err != nil {
 		return nil, err
 	}
-	if len(list) == 0 {
-		return nil, wrong("the list is empty, want at least one path")
+	var out, spaced []string
+	for _, path := range list {
+		if strings.TrimSpace(path) != path && !it.list {
+			spaced = append(spaced, strings.TrimSpace(path))
+			continue
+		}
+		out = append(out, absolute(path, cwd))
 	}
-	for i, path := range list {
-		list[i] = absolute(path, cwd)
+	switch {
+	case len(out) == 0:
+		return nil, wrong("the list is empty, want at least one path, without spaces beside the comma")
+	case len(spaced) > 0:
+		return out, &clampedError{fmt.Sprintf(
+			"%s is not searched, since the space beside the comma is a part of the name as for GearmanManager, want no spaces in the list",
+			strings.Join(spaced, ", "))}
 	}
-	return list, nil
+	return out, nil
 }
 
 // names reads a list of function names.
 func names(it *item) (any, error) {
-	list, err := entries(it)
+	list, err := it.trimmed()
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +234,7 @@ func names(it *item) (any, error) {
 
 // hosts reads a list of job servers.
 func hosts(it *item) (any, error) {
-	list, err := entries(it)
+	list, err := it.trimmed()
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ const (
 	Text Type = "text"
 	// Path is a file or directory; a relative one is seen from the working directory at start.
 	Path Type = "path"
-	// PathList is several paths, comma separated or as name[] = path, once for each.
+	// PathList is several paths, comma separated without spaces, or as name[] = path, once for each.
 	PathList Type = "list of paths"
 	// NameList is several function names, comma separated or as name[] = function.
 	NameList Type = "list of names"
@@ -84,7 +84,7 @@ func programKeys() []Key {
 	return []Key{
 		{
 			Name: "worker_dir", Where: Global, Type: PathList, Default: "./workers", Flag: "w",
-			Doc: "Directories in which workers are found; a relative one is seen from the working directory at start, and symbolic links are resolved at each scan.",
+			Doc: "Directories in which workers are found, without spaces beside the commas; a relative one is seen from the working directory at start, and symbolic links are resolved at each scan.",
 		},
 		{
 			Name: "include", Where: Global, Type: NameList, Default: "*",

@@ -145,7 +145,7 @@ func generate(r *rand.Rand) string {
 func TestValuesMeanWhatPHPMakesOfThem(t *testing.T) {
 	t.Parallel()
 	const files = 20_000
-	r := rand.New(rand.NewPCG(1, 22))
+	r := rand.New(rand.NewPCG(1, 1))
 	generated := make([]string, files)
 	for i := range generated {
 		generated[i] = generate(r)

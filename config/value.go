@@ -183,6 +183,7 @@ func (l *lexer) word() {
 	if replaced, ok := keyword(text); ok && !l.shell {
 		l.keyword = true
 		text = replaced
+		l.pos = skipBlanks(l.src, l.pos)
 	}
 	l.out.WriteString(text)
 }

@@ -1,0 +1,57 @@
+package manager
+
+import (
+	"slices"
+
+	"github.com/gearman-manager/gearman-manager/config"
+)
+
+// checkMode notes a mode that is not how the function's program is run: a plugin declares its functions, whatever its file is called.
+func (p *planner) checkMode(f config.Function, program Program) {
+	mode := f.Mode()
+	if mode == "pear" {
+		mode = string(KindPHP)
+	}
+	if mode != "" && mode != string(program.Kind) {
+		p.note(config.Warning, f.Origin("mode"), "the mode has no effect: %s performs the function as %s, want mode in a section that is named like the program's file", program.Path, program.Kind)
+	}
+}
+
+// checkSharedOnly notes limits of the process that stand in the section of a function that has no process of its own.
+func (p *planner) checkSharedOnly(f config.Function) {
+	for _, key := range []string{"concurrency", "max_runs_per_worker", "max_worker_lifetime", "worker_restart_splay"} {
+		if f.IsOwn(key) {
+			p.note(config.Warning, f.Origin(key), "the value has no effect: only the shared pool performs the function, want it in [%s], or a dedicated_count", config.GlobalSection)
+		}
+	}
+}
+
+// checkSections notes sections of functions that no program performs. A section without effect because include or exclude say so, and a
+// command that could not be used, which was noted when it was looked at, are left alone.
+func (p *planner) checkSections() {
+	for _, name := range p.cfg.Sections() {
+		f := p.cfg.Function(name)
+		if slices.Contains(p.performed, name) || !p.cfg.Included(name) || f.Command() != nil || config.CheckFunctionName(name) != nil {
+			continue
+		}
+		at := config.Origin{File: p.cfg.File(), Line: p.cfg.SectionLine(name), Section: name}
+		p.note(config.Warning, at, "no program performs this function%s, want a worker of this name in worker_dir, or a command", p.didYouMean(name))
+	}
+}
+
+// checkInclude notes functions that are asked for and that no program performs.
+func (p *planner) checkInclude() {
+	for _, name := range p.cfg.Include() {
+		if !slices.Contains(p.performed, name) && p.cfg.Included(name) {
+			p.note(config.Warning, p.cfg.Origin(config.GlobalSection, "include"), "no program performs the function %s%s, want a worker of this name in worker_dir, or a command", name, p.didYouMean(name))
+		}
+	}
+}
+
+// didYouMean asks for the nearest function that is performed.
+func (p *planner) didYouMean(name string) string {
+	if nearest := config.Nearest(name, p.performed); nearest != "" {
+		return " (did you mean " + nearest + "?)"
+	}
+	return ""
+}

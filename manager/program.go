@@ -1,0 +1,55 @@
+package manager
+
+import (
+	"context"
+
+	"github.com/gearman-manager/gearman-manager/config"
+)
+
+// Kind says how a program is run.
+type Kind string
+
+const (
+	// KindPlugin is a Go program built with package plugins: it declares its functions itself.
+	KindPlugin Kind = "plugin"
+	// KindPHP is a PHP file as GearmanManager ran it: one function, named like the file.
+	KindPHP Kind = "php"
+	// KindExec is an executable that is started for each job, the workload on its standard input.
+	KindExec Kind = "exec"
+	// KindStandalone is a program that is a Gearman worker by itself and is only supervised.
+	KindStandalone Kind = "standalone"
+)
+
+// Program is something that performs one or more functions.
+type Program struct {
+	// Path is the absolute path of the file that is run, in a directory whose symbolic links are resolved.
+	Path string
+	Kind Kind
+	// Functions are those that the config lets through, in the order in which the program declares them; never empty.
+	Functions []string
+	// Command is the argument vector for exec and standalone, beginning with Path; nil for other kinds.
+	Command []string
+	// Version is what a plugin says of itself; it may be empty.
+	Version string
+	// Pear is set for a PHP file in the style of PEAR's Net_Gearman (mode = pear).
+	Pear bool
+	// Origin says where the config names the program: a command line, a mode, or worker_dir.
+	Origin config.Origin
+}
+
+// Description is what a plugin says of itself.
+type Description struct {
+	// Functions are the functions it performs, in the order in which it declares them.
+	Functions []string
+	// Version is its own version, for people.
+	Version string
+	// Protocol is the version of the contract it was built with.
+	Protocol int
+}
+
+// Describer runs a plugin to learn what it performs. [Scan] calls it from several goroutines.
+type Describer interface {
+	// Describe starts the plugin at path, asks it, and ends it, within a deadline of its own or that of ctx. Its error says what is wrong
+	// with the plugin: that it printed something else, ended, or speaks another version.
+	Describe(ctx context.Context, path string) (Description, error)
+}

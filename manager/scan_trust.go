@@ -1,0 +1,89 @@
+package manager
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/gearman-manager/gearman-manager/config"
+)
+
+// errNoProgram and its like end a sentence that begins with the name of a program.
+var (
+	errNoProgram     = errors.New("is not there")
+	errNotFound      = errors.New("is not on the PATH")
+	errNotExecutable = errors.New("may not be executed")
+)
+
+// findCommand returns the absolute path of the first word of a command line, looked up on the PATH when it has no slash.
+func findCommand(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", errNotFound
+	case errors.Is(err, fs.ErrNotExist):
+		return "", errNoProgram
+	case errors.Is(err, fs.ErrPermission):
+		return "", errNotExecutable
+	case err != nil:
+		return "", err //nolint:wrapcheck // it names the program, and so does the caller
+	}
+	return filepath.Abs(path) //nolint:wrapcheck // it fails only without a working directory
+}
+
+// openToAll reports whether any user may write to a file, or put a file of theirs in a directory in place of another one.
+func openToAll(info fs.FileInfo) bool {
+	return info.Mode().Perm()&0o002 != 0 && info.Mode()&(fs.ModeSticky|fs.ModeDir) != fs.ModeSticky|fs.ModeDir
+}
+
+// trusted reports whether only its owner and group can change a file, and notes it when not.
+func (s *scan) trusted(path string, origin config.Origin) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		s.note(config.Error, origin, "the file %s cannot be found (%v), want a worker", path, err)
+		return false
+	}
+	for _, at := range []string{real, filepath.Dir(real)} {
+		info, err := os.Stat(at)
+		if err != nil {
+			s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
+			return false
+		}
+		if openToAll(info) {
+			s.note(config.Error, origin, "others may write to %s, so %s is not run, want chmod o-w %s", at, path, at)
+			return false
+		}
+	}
+	return true
+}
+
+// usable reports whether a file may and can be executed, and notes it when not.
+func (s *scan) usable(path string, origin config.Origin) bool {
+	if !s.trusted(path, origin) {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
+		return false
+	}
+	if info.Mode().Perm()&0o111 == 0 {
+		s.note(config.Error, origin, "the file %s is not executable, want chmod +x %s", path, path)
+		return false
+	}
+	h, err := readHead(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return true // a binary may be run without being readable
+	}
+	if err != nil {
+		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
+		return false
+	}
+	if fault := h.fault(); fault != "" {
+		s.note(config.Error, origin, "the file %s %s", path, fault)
+		return false
+	}
+	return true
+}
