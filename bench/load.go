@@ -109,7 +109,7 @@ func (l *load) receive() (ended int, err error) {
 
 // take handles one packet and returns how many jobs it ended.
 func (l *load) take(p wire.Packet) (ended int, err error) {
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // any other one is a failure here
 	case wire.JobCreated:
 		seq, ok := l.created.pop()
 		if !ok {
