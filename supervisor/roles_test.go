@@ -176,11 +176,16 @@ func unplaced([]string) int {
 		panic(err)
 	}
 	pid := spawn("exit", nil, "9")
-	for !supervisor.IsZombie(pid) {
+	for !supervisor.IsZombie(pid) && unix.Kill(pid, 0) == nil {
 		runtime.Gosched()
 	}
 	_ = w.Close()
-	<-known.Done() // the reaper is not held up by the child that it cannot place
+	select { // the reaper is not held up by the child that it cannot place
+	case <-known.Done():
+	case <-time.After(30 * time.Second):
+		complain("the end of a known process was not told during the start")
+		return 1
+	}
 	if e := known.Exit(); e.Code != 6 {
 		complain("known: %v", e)
 	}
