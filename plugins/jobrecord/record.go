@@ -76,18 +76,21 @@ func (r *Record) Begin(j Job, start time.Duration, workload int) {
 	r.version().Store(v + 1)
 }
 
-// End notes that the job in hand is over and its answer has been sent.
+// End notes that a job is over and its answer has been sent: the one in hand,
+// or, without a Begin before, one that was answered without being performed.
 func (r *Record) End(end time.Duration, failed bool, result int) {
 	v := r.version().Add(1)
 	m := r.mem[:]
+	if m[4] == stateBusy {
+		start := binary.LittleEndian.Uint64(m[16:])
+		add64(m[56:], uint64(end)-start) //nolint:gosec // the clock is not negative
+	}
 	m[4] = stateIdle
 	if failed {
 		binary.LittleEndian.PutUint32(m[12:], binary.LittleEndian.Uint32(m[12:])+1)
 	}
-	start := binary.LittleEndian.Uint64(m[16:])
 	add64(m[40:], 1)
-	add64(m[48:], uint64(result))    //nolint:gosec // a length
-	add64(m[56:], uint64(end)-start) //nolint:gosec // the clock is not negative
+	add64(m[48:], uint64(result)) //nolint:gosec // a length
 	r.version().Store(v + 1)
 }
 

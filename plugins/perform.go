@@ -1,0 +1,258 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+const (
+	// crashNews is how long a worker waits for the manager to have told others
+	// of a crash before the job goes back to the queue.
+	crashNews = time.Second
+	// returnSoon is how long a handler whose context has ended may take to
+	// return and still count as one that heeds it.
+	returnSoon = 200 * time.Millisecond
+)
+
+// errReissue is the end of a job that goes back to the queue.
+var errReissue = errors.New("the job goes back to the queue")
+
+// task is a job on its way through the performer.
+type task struct {
+	*gearclient.Job
+	f    *workerpb.Function
+	hash uint64
+	job  *Job
+}
+
+// perform performs one job; it is the handler of the slots.
+func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.Result {
+	a := p.assigned.Load()
+	f := a.functions[gj.Function()]
+	if f == nil {
+		f = &workerpb.Function{Name: gj.Function()} // taken away while it was on its way here
+	}
+	t := &task{Job: gj, f: f, hash: jobrecord.Hash(gj.Function(), gj.Unique(), gj.Workload())}
+	suspect := p.suspects.find(p.key(t))
+	if suspect.GetFail() {
+		return raised(suspect.GetCause())
+	}
+	if suspect != nil {
+		p.alone.Lock()
+		defer p.alone.Unlock()
+	} else {
+		p.alone.RLock()
+		defer p.alone.RUnlock()
+	}
+	p.begin(a, t)
+	handler := p.def.handler(gj.Function())
+	if handler == nil {
+		return raised(fmt.Sprintf("this worker does not perform %q", gj.Function()))
+	}
+	t.job = &Job{
+		function: gj.Function(), handle: gj.Handle(), unique: gj.Unique(), workload: gj.Workload(),
+		command: f.GetCommand(), to: gj, logger: p.log.forJob(gj.Function(), gj.Handle()),
+	}
+	data, err := p.call(ctx, handler, t)
+	return p.result(t, data, err)
+}
+
+// key is how the job is known among suspects.
+func (p *performer) key(t *task) jobKey {
+	return jobKey{p.serverName(t.Server()), t.Handle(), t.hash}
+}
+
+// begin writes the job into the slot's record.
+func (p *performer) begin(a *assignment, t *task) {
+	if r := p.record(t.Slot()); r != nil {
+		r.Begin(jobrecord.Job{
+			Server:   uint16(a.servers[t.Server()].GetIndex()), //nolint:gosec // numbered by the manager from 0
+			Function: uint16(t.f.GetIndex()),                   //nolint:gosec // as above
+			Handle:   t.Handle(),
+			Hash:     t.hash,
+		}, jobrecord.Now(), len(t.Workload()))
+	}
+}
+
+// jobDone is told when the answer of a job is out.
+func (p *performer) jobDone(job *gearclient.Job, r gearclient.Result, err error) {
+	failed := r.Outcome != gearclient.Completed
+	if rec := p.record(job.Slot()); rec != nil {
+		if r.Outcome == gearclient.Abandoned {
+			rec.Drop()
+		} else {
+			rec.End(jobrecord.Now(), failed, len(r.Data))
+		}
+	}
+	p.done.Add(1)
+	if failed {
+		p.failed.Add(1)
+	}
+	a := p.assigned.Load()
+	if logsJobs(a.verbosity) {
+		p.logJob(job, r, err)
+	}
+	if limit := a.limits.GetMaxMemory(); limit > 0 {
+		if rss := residentBytes(); rss > limit {
+			p.retire("max_memory", fmt.Sprintf("%d bytes resident, limit %d", rss, limit))
+		}
+	}
+}
+
+// logJob logs a job that is over.
+func (p *performer) logJob(job *gearclient.Job, r gearclient.Result, err error) {
+	log := p.log.forJob(job.Function(), job.Handle())
+	switch {
+	case err != nil:
+		log.Warn("job was not answered", "error", err)
+	case r.Outcome == gearclient.Completed:
+		log.Info("job done", "bytes_in", len(job.Workload()), "bytes_out", len(r.Data))
+	case r.Outcome == gearclient.Raised:
+		log.Info("job failed", "error", string(r.Data[:min(len(r.Data), 256)]))
+	default:
+		log.Info("job given back")
+	}
+}
+
+// call runs the handler, within the function's timeout if it has one.
+func (p *performer) call(ctx context.Context, h Handler, t *task) ([]byte, error) {
+	limit := timeout(t.f)
+	if limit == 0 {
+		return safely(ctx, h, t.job)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan ending, 1)
+	go func() { // ends with the handler; if that does not return, the process ends soon
+		data, err := safely(ctx, h, t.job)
+		ended <- ending{data, err}
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case e := <-ended:
+		return e.data, e.err
+	case <-timer.C:
+	}
+	over := &TimeoutError{limit}
+	cancel(over)
+	return nil, p.overran(t, over, ended)
+}
+
+// ending is what a handler returned.
+type ending struct {
+	data []byte
+	err  error
+}
+
+// overran deals with a job that is over its timeout: what runs it has to be
+// gone before the job can run again.
+func (p *performer) overran(t *task, over *TimeoutError, ended <-chan ending) error {
+	reissue := t.f.GetOnTimeout() == workerpb.OnTimeout_ON_TIMEOUT_REISSUE
+	if p.def.any == nil {
+		p.retire("timeout", fmt.Sprintf("%s %s %v", t.Function(), t.Handle(), over))
+		if !reissue {
+			return over
+		}
+	}
+	timer := time.NewTimer(returnSoon)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		p.retire("timeout", fmt.Sprintf("%s %s %v", t.Function(), t.Handle(), over))
+		if reissue {
+			p.jam()
+			<-ended // the process ends first, unless the handler returns after all
+		}
+	}
+	if reissue {
+		return p.crashed(t, over.Error(), true)
+	}
+	return over
+}
+
+// result turns a handler's end into the answer.
+func (p *performer) result(t *task, data []byte, err error) gearclient.Result {
+	if err == nil {
+		return gearclient.Result{Data: data}
+	}
+	if crash, ok := errors.AsType[*CrashError](err); ok {
+		err = crash
+		if t.f.GetOnCrash() == workerpb.OnCrash_ON_CRASH_REISSUE {
+			err = p.crashed(t, crash.Cause, false)
+		}
+	}
+	if panicked, ok := errors.AsType[*panicError](err); ok {
+		t.job.logger.Error("handler panicked", "error", panicked, "stack", string(panicked.stack))
+		p.retire("panic", panicked.Error())
+	}
+	if errors.Is(err, errReissue) {
+		return gearclient.Result{Outcome: gearclient.Abandoned}
+	}
+	return raised(err.Error())
+}
+
+// crashed tells the manager that what performed the job died, and waits until
+// it has counted and told every worker, so that the news is there before the
+// job. It returns what becomes of the job.
+func (p *performer) crashed(t *task, cause string, timedOut bool) error {
+	news := p.suspects.news(p.key(t))
+	p.events.put(&workerpb.Event{Event: &workerpb.Event_JobCrashed{JobCrashed: &workerpb.JobCrashed{
+		Slot: number(t.Slot()), Job: p.jobID(t.Job, t.hash), Function: t.Function(), Cause: cause, Timeout: timedOut,
+	}}})
+	timer := time.NewTimer(crashNews)
+	defer timer.Stop()
+	select {
+	case <-news:
+	case <-timer.C:
+	case <-p.gone:
+	}
+	if s := p.suspects.find(p.key(t)); s.GetFail() {
+		return errors.New(s.GetCause())
+	}
+	return errReissue
+}
+
+// raised is a job answered with an exception.
+func raised(text string) gearclient.Result {
+	return gearclient.Result{Outcome: gearclient.Raised, Data: []byte(text)}
+}
+
+// safely calls the handler and makes a panic an error.
+func safely(ctx context.Context, h Handler, job *Job) (data []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			data, err = nil, &panicError{v, debug.Stack()}
+		}
+	}()
+	return h(ctx, job)
+}
+
+// residentBytes is the process's resident set, or 0 if the system does not
+// say.
+func residentBytes() uint64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseUint(fields[1], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * uint64(os.Getpagesize()) //nolint:gosec // a page size
+}

@@ -1,0 +1,229 @@
+package plugins
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+// performer is a worker at work: it stands between the slots of a
+// gearclient.Worker and the author's handlers, and keeps the contract with the
+// manager.
+type performer struct {
+	def      *definition
+	worker   *gearclient.Worker
+	events   *eventQueue
+	log      *logHandler
+	records  *jobrecord.File // nil: none are kept
+	suspects *suspectList
+	// alone is held shared by a job, and exclusively by a suspect one, so that
+	// a job that kills its worker takes no other with it.
+	alone sync.RWMutex
+	gone  <-chan struct{} // closed when the manager is gone
+	exit  func()          // ends the process with a job in hand
+
+	mu       sync.Mutex // held to change assigned
+	assigned atomic.Pointer[assignment]
+
+	runs     atomic.Int64 // reserved or done
+	done     atomic.Uint64
+	failed   atomic.Uint64
+	stuck    atomic.Int64 // slots with a handler that does not return
+	lifetime *time.Timer
+
+	retiring sync.Once
+}
+
+// newPerformer prepares the work that req describes.
+func newPerformer(d *definition, req *workerpb.RunRequest, gone <-chan struct{}, exit func()) (*performer, error) {
+	a, err := newAssignment(d, req)
+	if err != nil {
+		return nil, err
+	}
+	p := &performer{
+		def: d, events: newEventQueue(), gone: gone, exit: exit,
+		suspects: newSuspectList(req.GetSuspects()),
+	}
+	p.log = &logHandler{events: p.events, level: new(slog.LevelVar)}
+	p.log.level.Set(level(a.verbosity))
+	p.assigned.Store(a)
+	if path := req.GetRecordFile(); path != "" {
+		if p.records, err = jobrecord.Open(path); err != nil {
+			return nil, err
+		}
+	}
+	if p.worker, err = gearclient.NewWorker(p.workerConfig(a, req.GetHold())); err != nil {
+		p.close()
+		return nil, err
+	}
+	p.lifetime = time.AfterFunc(time.Hour, func() { p.retire("max_lifetime", "") })
+	p.setLifetime(a.limits)
+	return p, nil
+}
+
+// workerConfig is what the slots run with.
+func (p *performer) workerConfig(a *assignment, hold workerpb.Hold) gearclient.WorkerConfig {
+	return gearclient.WorkerConfig{
+		Servers:   a.addresses,
+		Functions: a.offered(),
+		Handler:   p.perform,
+		Slots:     len(a.slots),
+		ClientID:  func(n int) string { return p.assigned.Load().slot(n).GetClientId() },
+		Hold:      holdOf(hold),
+		MaxData:   int64(a.limits.GetMaxData()), //nolint:gosec // a configured size
+		Reserve:   p.reserve,
+		Release:   func(int) { p.runs.Add(-1) },
+		Events: gearclient.WorkerEvents{
+			Ready:       p.ready,
+			Lost:        p.lost,
+			Busy:        func(n int) { p.events.put(busyEvent(n)) },
+			Idle:        func(n int) { p.events.put(idleEvent(n)) },
+			Done:        p.jobDone,
+			Left:        func(int) { p.slotLeft() },
+			Undelivered: p.undelivered,
+		},
+	}
+}
+
+// holdOf translates a hold of the contract.
+func holdOf(h workerpb.Hold) gearclient.Hold {
+	switch h {
+	case workerpb.Hold_HOLD_REGISTERED:
+		return gearclient.HoldRegistered
+	case workerpb.Hold_HOLD_CONNECTED:
+		return gearclient.HoldConnected
+	case workerpb.Hold_HOLD_NONE:
+	}
+	return gearclient.HoldNone
+}
+
+// run performs jobs until every slot has left, and says so.
+func (p *performer) run(ctx context.Context) {
+	stop := make(chan struct{})
+	watch := sync.WaitGroup{}
+	watch.Go(func() {
+		select {
+		case <-p.gone:
+			p.retire("manager gone", "")
+		case <-stop:
+		}
+	})
+	_ = p.worker.Run(ctx) // ctx does not end
+	close(stop)
+	watch.Wait()
+	p.lifetime.Stop()
+	p.def.runClose(func(err error) { slog.New(p.log).Error("worker did not close cleanly", "error", err) })
+	p.events.put(leftEvent(p.done.Load(), p.failed.Load()))
+	p.events.close()
+	p.close()
+}
+
+// close frees what newPerformer took.
+func (p *performer) close() {
+	if p.records != nil {
+		_ = p.records.Close() // nothing is lost: the file is shared memory
+	}
+}
+
+// retire makes the worker leave when its jobs in hand are done, for the first
+// reason that is given.
+func (p *performer) retire(reason, detail string) {
+	p.retiring.Do(func() { p.events.put(retiringEvent(reason, detail)) })
+	p.worker.Drain()
+}
+
+// reserve is asked before every GRAB_JOB.
+func (p *performer) reserve(int) gearclient.Decision {
+	limit := int64(p.assigned.Load().limits.GetMaxRuns()) //nolint:gosec // a configured count
+	if p.def.any != nil {
+		limit = 0 // each of its jobs has a process of its own, which recycling would not renew
+	}
+	n := p.runs.Add(1)
+	switch {
+	case limit == 0 || n < limit:
+	case n == limit:
+		p.retiring.Do(func() { p.events.put(retiringEvent("max_runs", fmt.Sprintf("%d jobs", limit))) })
+	default:
+		p.runs.Add(-1)
+		return gearclient.Leave
+	}
+	return gearclient.Grab
+}
+
+// setLifetime starts the timer of the worker's age anew.
+func (p *performer) setLifetime(l *workerpb.Limits) {
+	if ms := l.GetMaxLifetimeMs(); ms > 0 {
+		p.lifetime.Reset(time.Duration(ms) * time.Millisecond) //nolint:gosec // a configured duration
+		return
+	}
+	p.lifetime.Stop()
+}
+
+// set replaces settings.
+func (p *performer) set(s *workerpb.Settings) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next, err := p.assigned.Load().with(p.def, s)
+	if err != nil {
+		return err
+	}
+	p.log.level.Set(level(next.verbosity))
+	if s.GetLimits() != nil {
+		p.setLifetime(next.limits)
+	}
+	p.assign(next)
+	if err := p.worker.SetServers(next.addresses); err != nil {
+		return fmt.Errorf("set: %w", err)
+	}
+	p.worker.SetSlots(len(next.slots))
+	return nil
+}
+
+// pause takes functions from the servers or offers them again.
+func (p *performer) pause(names []string, paused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.assign(p.assigned.Load().pausing(names, paused))
+}
+
+// assign makes a the assignment. The caller holds mu.
+func (p *performer) assign(a *assignment) {
+	p.assigned.Store(a)
+	if err := p.worker.SetFunctions(a.offered()); err != nil {
+		slog.New(p.log).Error("functions were not changed", "error", err)
+	}
+}
+
+// record returns a slot's record, or nil if none is kept.
+func (p *performer) record(slot int) *jobrecord.Record {
+	s := p.assigned.Load().slot(slot)
+	if p.records == nil || s == nil {
+		return nil
+	}
+	r, err := p.records.Record(int(s.GetRecord()))
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+// slotLeft is told when a slot has left.
+func (p *performer) slotLeft() { p.endIfStuck(p.stuck.Load()) }
+
+// jam counts a slot whose handler does not return.
+func (p *performer) jam() { p.endIfStuck(p.stuck.Add(1)) }
+
+// endIfStuck ends the process once only slots are left whose handlers do not
+// return.
+func (p *performer) endIfStuck(stuck int64) {
+	if stuck > 0 && int64(p.worker.Running()) <= stuck {
+		p.exit()
+	}
+}
