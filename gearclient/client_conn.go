@@ -3,6 +3,7 @@ package gearclient
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -185,7 +186,7 @@ func (c *clientConn) sendCalls(calls []*clientCall) bool {
 			_, err = c.raw.Write(piece)
 		}
 		if err != nil {
-			c.end(c.explain(err))
+			c.end(c.explain(err, "took nothing"))
 			return false
 		}
 		packets = packets[len(piece):]
@@ -231,7 +232,7 @@ func (c *clientConn) read() {
 			err = c.dispatch(p)
 		}
 		if err != nil {
-			c.end(c.explain(err))
+			c.end(c.explain(err, "sent nothing"))
 			return
 		}
 	}
@@ -245,12 +246,16 @@ func (c *clientConn) between(packets bool) {
 	c.within = !packets
 }
 
-// explain gives a timeout its meaning.
-func (c *clientConn) explain(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("the server was silent for %v: %w", c.server.cfg.ReplyTimeout, err)
+// explain gives the errors of a stream their meaning.
+func (c *clientConn) explain(err error, what string) error {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("the server %s for %v: %w", what, c.server.cfg.ReplyTimeout, err)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("the server closed it: %w", err)
+	default:
+		return err
 	}
-	return err
 }
 
 // clientStream is the connection as its wire.Reader sees it. A read has a

@@ -48,7 +48,8 @@ func (c *clientConn) pop(kind clientKind) *clientCall {
 		return nil
 	}
 	call := c.pending[i]
-	c.pending = slices.Delete(c.pending, 0, i+1)
+	clear(c.pending[:i+1]) // their packets may be large
+	c.pending = c.pending[i+1:]
 	c.due--
 	return call
 }
@@ -86,28 +87,29 @@ func (c *clientConn) answer(p wire.Packet, kind clientKind, reply clientReply) e
 	return nil
 }
 
-// optionAnswered forgets the request for the option. An answer that is late or
-// was not asked for does no harm.
+// optionAnswered takes an OPTION_RES. One that is late or was not asked for
+// does no harm.
 func (c *clientConn) optionAnswered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.dropOption()
+}
+
+// dropOption forgets the request for the option, if it still waits.
+func (c *clientConn) dropOption() {
 	if len(c.pending) > 0 && c.pending[0].kind == clientOption {
 		c.pending = c.pending[1:]
 	}
 }
 
-// refused gives an ERROR to the oldest call. An error that belongs to nothing
-// does no harm.
+// refused gives an ERROR to the oldest call. One about an option is not for it,
+// and one that belongs to nothing does no harm.
 func (c *clientConn) refused(p wire.Packet) {
 	refusal := &ServerError{Server: c.server.addr, Code: string(p.Arg(0)), Text: string(p.Arg(1))}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	option := len(c.pending) > 0 && c.pending[0].kind == clientOption
-	if option && (c.due == 0 || strings.Contains(strings.ToUpper(refusal.Code), "OPTION")) {
-		c.pending = c.pending[1:]
-		return
-	}
-	if c.due == 0 {
+	if c.due == 0 || strings.Contains(strings.ToUpper(refusal.Code), "OPTION") {
+		c.dropOption()
 		return
 	}
 	i := slices.IndexFunc(c.pending, func(call *clientCall) bool { return call.kind != clientOption })

@@ -33,16 +33,9 @@ func (s *clientServer) isDown(now time.Time) bool {
 // call gives the call to the server's connection and waits for its reply. sent
 // tells whether the server may have got it.
 func (s *clientServer) call(ctx context.Context, call *clientCall) (reply clientReply, sent bool, err error) {
-	conn, err := s.connect(ctx)
+	conn, err := s.hand(ctx, call)
 	if err != nil {
 		return clientReply{}, false, err
-	}
-	select {
-	case conn.calls <- call:
-	case <-conn.done:
-		return clientReply{}, false, conn.lost(call, false)
-	case <-ctx.Done():
-		return clientReply{}, false, context.Cause(ctx)
 	}
 	select {
 	case reply = <-call.reply:
@@ -53,10 +46,34 @@ func (s *clientServer) call(ctx context.Context, call *clientCall) (reply client
 	}
 }
 
+// hand gives the call to the writer of a connection. A connection that ends
+// just then is replaced once.
+func (s *clientServer) hand(ctx context.Context, call *clientCall) (*clientConn, error) {
+	for again := true; ; again = false {
+		conn, err := s.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case conn.calls <- call:
+			return conn, nil
+		case <-conn.done:
+			if !again {
+				return nil, conn.lost(call, false)
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
 // connect returns the connection that stands, or makes one. One caller dials,
 // the others wait for it.
 func (s *clientServer) connect(ctx context.Context) (*clientConn, error) {
 	for {
+		if s.client.isClosed() {
+			return nil, ErrClosed
+		}
 		conn, wait, mine := s.current()
 		switch {
 		case conn != nil:

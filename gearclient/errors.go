@@ -3,10 +3,11 @@ package gearclient
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrClosed is wrapped by the errors of everything that a Close ended.
-var ErrClosed = errors.New("closed")
+var ErrClosed = errors.New("the client was closed")
 
 // ErrAbandoned is the end of a [Task] on which Abandon was called.
 var ErrAbandoned = errors.New("job abandoned")
@@ -47,14 +48,11 @@ func (e *UnreachableError) Error() string {
 type errorList []error
 
 func (l errorList) String() string {
-	s := ""
+	texts := make([]string, len(l))
 	for i, err := range l {
-		if i > 0 {
-			s += "; "
-		}
-		s += err.Error()
+		texts[i] = err.Error()
 	}
-	return s
+	return strings.Join(texts, "; ")
 }
 
 // Unwrap gives the reasons.

@@ -69,6 +69,19 @@ func SendRest() Step {
 	}}
 }
 
+// Answer waits for any packet and sends, in one write, what f returns for it;
+// within [Loop] it makes a server that thinks for itself. f runs on the
+// connection's goroutine; the packet is its to keep.
+func Answer(f func(wire.Packet) []wire.Packet) Step {
+	return Step{"answer any packet", func(p *peer) error {
+		got, err := p.next()
+		if err != nil {
+			return err
+		}
+		return SendTogether(f(got)...).run(p)
+	}}
+}
+
 // SendRaw sends bytes as they are: what is no packet, or lines of the text
 // protocol.
 func SendRaw(b []byte) Step {

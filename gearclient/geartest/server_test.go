@@ -164,6 +164,23 @@ func TestLoopAndEveryConn(t *testing.T) {
 	_ = dial(t, s).Close() // ends before its first step
 }
 
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	s := geartest.Start(t, geartest.Conn(geartest.Loop(geartest.Answer(func(p wire.Packet) []wire.Packet {
+		if p.Type == wire.GrabJob {
+			return nil
+		}
+		return []wire.Packet{geartest.Res(wire.Noop), geartest.Res(wire.EchoRes, string(p.Arg(0)))}
+	}))))
+	conn := dial(t, s)
+	r := wire.NewReader(conn, wire.Response, 0)
+	send(t, conn, geartest.Req(wire.GrabJob), geartest.Req(wire.EchoReq, "a"), geartest.Req(wire.EchoReq, "b"))
+	for _, want := range []string{"a", "b"} {
+		wantNext(t, r, geartest.Res(wire.Noop))
+		wantNext(t, r, geartest.Res(wire.EchoRes, want))
+	}
+}
+
 func TestResetIsSeen(t *testing.T) {
 	t.Parallel()
 	s := geartest.Start(t, geartest.Conn(geartest.Expect(wire.GrabJob), geartest.Reset()))
