@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
@@ -16,6 +15,10 @@ import (
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 )
 
+// marker puts Marker into the program's data: a constant alone would not be
+// kept.
+var marker = Marker //nolint:gochecknoglobals // has to be a variable, see above
+
 // Serve is the main function of a worker. It does not return: it ends the
 // process when the worker has left, or at once if parts do not make a worker.
 //
@@ -23,7 +26,9 @@ import (
 // arguments: without any it explains itself, "run FUNCTION" performs one job
 // from standard input, and "work -h HOST:PORT" performs jobs of a job server.
 func Serve(parts ...Part) {
-	runtime.KeepAlive(Marker) // or it would not stand in the program
+	if marker == "" {
+		panic("internal error: the marker is gone")
+	}
 	d, err := define(parts)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
@@ -58,7 +63,7 @@ func serveManager(d *definition) error {
 		}
 	}()
 	plugin.Serve(&plugin.ServeConfig{
-		HandshakeConfig: Handshake(),
+		HandshakeConfig: handshake(),
 		Plugins:         plugin.PluginSet{PluginName: &servedPlugin{contract: c}},
 		GRPCServer:      func(opts []grpc.ServerOption) *grpc.Server { return grpc.NewServer(opts...) },
 		Logger:          hclog.New(&hclog.LoggerOptions{Name: "go-plugin", Level: hclog.Error, Output: stderr}),
@@ -90,8 +95,8 @@ func serveSignals(c *contract) {
 	}()
 }
 
-// Handshake is what manager and worker know each other by.
-func Handshake() plugin.HandshakeConfig {
+// handshake is what manager and worker know each other by.
+func handshake() plugin.HandshakeConfig {
 	return plugin.HandshakeConfig{
 		ProtocolVersion: ContractVersion, MagicCookieKey: CookieKey, MagicCookieValue: CookieValue,
 	}
