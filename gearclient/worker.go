@@ -143,6 +143,13 @@ func (w *Worker) SetSlots(n int) {
 	}
 }
 
+// Running is the number of slots that have started and not left yet.
+func (w *Worker) Running() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.slots)
+}
+
 // update replaces the settings and wakes every slot.
 func (w *Worker) update(change func(*settings)) {
 	w.mu.Lock()
@@ -165,8 +172,8 @@ func (w *Worker) startSlot(n int) {
 	ctx := w.running
 	w.group.Go(func() {
 		byChoice := s.run(ctx)
-		w.cfg.Events.Left(n)
 		w.slotLeft(n, byChoice)
+		w.cfg.Events.Left(n)
 	})
 }
 
