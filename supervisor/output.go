@@ -2,19 +2,16 @@ package supervisor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Defaults of an OutputConfig.
 const (
 	DefaultMaxLine = 8 << 10
 	DefaultKeep    = 20
-	DefaultGrace   = 100 * time.Millisecond
 )
 
 // Truncated stands at the end of a line that was longer than MaxLine.
@@ -33,9 +30,6 @@ type OutputConfig struct {
 	// a process that writes more than a pipe holds (64 KiB) waits for it: it must
 	// return soon. May be nil.
 	Line func(line []byte)
-	// Grace is for how long Close goes on reading where somebody still holds the
-	// pipe. DefaultGrace if zero.
-	Grace time.Duration
 }
 
 func (c OutputConfig) withDefaults() OutputConfig {
@@ -45,9 +39,6 @@ func (c OutputConfig) withDefaults() OutputConfig {
 	if c.Keep == 0 {
 		c.Keep = DefaultKeep
 	}
-	if c.Grace <= 0 {
-		c.Grace = DefaultGrace
-	}
 	return c
 }
 
@@ -56,7 +47,7 @@ func (c OutputConfig) withDefaults() OutputConfig {
 // methods may be called from any goroutine.
 type Output struct {
 	cfg    OutputConfig
-	reader *os.File
+	reader *PipeReader
 	writer *os.File
 	done   chan struct{}
 	once   sync.Once
@@ -79,22 +70,6 @@ func NewOutput(cfg OutputConfig) (*Output, error) {
 	return o, nil
 }
 
-// Pipe makes a pipe between this process and a child: reads from reader in this
-// process can be given deadlines, and writer, meant for the child, is in blocking
-// mode. Both are closed on exec and are the caller's to close.
-func Pipe() (reader, writer *os.File, err error) {
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, nil, os.NewSyscallError("pipe2", err)
-	}
-	if err := unix.SetNonblock(fds[0], true); err != nil {
-		_ = unix.Close(fds[0])
-		_ = unix.Close(fds[1])
-		return nil, nil, os.NewSyscallError("fcntl", err)
-	}
-	return os.NewFile(uintptr(fds[0]), "|0"), os.NewFile(uintptr(fds[1]), "|1"), nil
-}
-
 // Writer returns the writing end, for a Spec. It is closed by Close.
 func (o *Output) Writer() *os.File { return o.writer }
 
@@ -106,27 +81,21 @@ func (o *Output) Tail() []string {
 	return o.tail.lines()
 }
 
-// Close is called when the processes have ended. It reads what is left in the
-// pipe, also where descendants still hold it, but then for Grace only, and returns
-// when Line has been called for the last time. Those who write later get EPIPE.
+// Close is called when the processes have ended. It reads what the pipe holds by
+// then, and returns when Line has been called for the last time. It does not wait
+// for descendants that still hold the pipe; those get EPIPE when they write.
 // Closing again is no error.
 func (o *Output) Close() error {
 	var err error
 	o.once.Do(func() {
 		err = o.writer.Close()
-		_ = o.reader.SetReadDeadline(time.Now().Add(o.cfg.Grace)) // a pipe takes deadlines
+		o.reader.Finish()
 		<-o.done
-		err = joinClose(err, o.reader.Close())
+		err = errors.Join(err, o.reader.Close())
 	})
 	<-o.done
-	return err
-}
-
-func joinClose(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return fmt.Errorf("close output: %w", err)
-		}
+	if err != nil {
+		return fmt.Errorf("close output: %w", err)
 	}
 	return nil
 }
@@ -136,7 +105,7 @@ func (o *Output) read() {
 	for {
 		n, err := o.reader.Read(buf)
 		o.lines.write(buf[:n])
-		if err != nil { // end, deadline
+		if err != nil {
 			o.lines.flush()
 			return
 		}

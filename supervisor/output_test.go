@@ -117,7 +117,7 @@ func TestAFloodIsReadWhole(t *testing.T) {
 
 func TestCloseDoesNotWaitForAnotherHolder(t *testing.T) {
 	t.Parallel()
-	out, got := newOutput(t, supervisor.OutputConfig{Grace: 20 * time.Millisecond})
+	out, got := newOutput(t, supervisor.OutputConfig{})
 	spec := child("inherit", "0")
 	spec.Stdout, spec.KeepGroup = out.Writer(), true
 	wait(t, start(t, spec))
