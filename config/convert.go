@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net"
@@ -78,15 +79,16 @@ func (k Key) convert(it *item, cwd string) (any, error) {
 // number reads a whole number; a priority beyond its bounds is clamped as GearmanManager does.
 func (k Key) number(text string) (any, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
+	most := cmp.Or(k.Max, math.MaxInt32)
 	switch {
 	case err != nil:
 		return nil, wrong("%q is no number, want a whole number%s", text, k.bounds())
-	case n < k.Min && k.Min < 0, n > k.Max && k.Min < 0:
-		clamped := min(max(n, k.Min), k.Max)
+	case n < k.Min && k.Min < 0, n > most && k.Min < 0:
+		clamped := min(max(n, k.Min), most)
 		return clamped, &clampedError{fmt.Sprintf("%d is taken as %d, want a number%s", n, clamped, k.bounds())}
 	case n < 0 && k.Min >= 0:
 		return nil, wrong("%d is negative, want a whole number%s", n, k.bounds())
-	case n < k.Min || n > k.Max:
+	case n < k.Min || n > most:
 		return nil, wrong("%d is out of range, want a whole number%s", n, k.bounds())
 	}
 	return n, nil
@@ -94,7 +96,7 @@ func (k Key) number(text string) (any, error) {
 
 // bounds says between which numbers a value has to be.
 func (k Key) bounds() string {
-	return fmt.Sprintf(" from %d to %d", k.Min, k.Max)
+	return fmt.Sprintf(" from %d to %d", k.Min, cmp.Or(k.Max, math.MaxInt32))
 }
 
 // seconds reads a length of time in seconds.
@@ -202,7 +204,7 @@ func paths(it *item, cwd string) (any, error) {
 	var out, spaced []string
 	for _, path := range list {
 		if strings.TrimSpace(path) != path && !it.list {
-			spaced = append(spaced, strings.TrimSpace(path))
+			spaced = append(spaced, strconv.Quote(strings.TrimSpace(path)))
 			continue
 		}
 		out = append(out, absolute(path, cwd))
@@ -260,6 +262,9 @@ func hostPort(entry string) (string, error) {
 	if ip := net.ParseIP(strings.Trim(entry, "[]")); ip != nil {
 		return net.JoinHostPort(strings.Trim(entry, "[]"), strconv.Itoa(DefaultPort)), nil
 	}
+	if strings.ContainsAny(entry, " \t/\"'\\") {
+		return "", wrong("%q is no address, want host[:port]", entry)
+	}
 	host, port := entry, strconv.Itoa(DefaultPort)
 	if strings.Contains(entry, ":") {
 		var err error
@@ -271,7 +276,7 @@ func hostPort(entry string) (string, error) {
 	switch {
 	case err != nil || n == 0:
 		return "", wrong("%q is no port, want a number from 1 to 65535", port)
-	case host == "" || strings.ContainsAny(host, " \t/[]\"'\\"):
+	case host == "" || strings.ContainsAny(host, "[]"):
 		return "", wrong("%q is no host name, want host[:port]", host)
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
@@ -342,7 +347,7 @@ func (e *FunctionNameError) Error() string {
 // CheckFunctionName returns a [*FunctionNameError] for a name that job servers would refuse or that would break their protocol:
 // an empty one, one of more than 512 bytes (gearmand's limit), or one with a space or a control character.
 func CheckFunctionName(name string) error {
-	reason := ""
+	var reason string
 	switch {
 	case name == "":
 		reason = "it is empty, want a name"

@@ -17,7 +17,7 @@
 //
 //   - a semicolon outside quotes begins a comment, # never does, a backslash at the end of a line continues nothing;
 //   - yes, on and true are "1"; no, off, none, false and null are empty, in any case of letters and only without quotes;
-//     an empty value counts as not set;
+//     an empty value counts as not set, but a bare no, off, none or false is 0 for a number or a time, and off for a switch;
 //   - quotes are taken off wherever they stand, and a quoted text may go on over several lines;
 //   - of a key that stands twice in a section the last one counts (a warning says so), name[] = value appends to a list.
 //

@@ -20,6 +20,8 @@ type item struct {
 	list   bool
 	// quoted is true when a single value was written wholly in quotes; always true for a flag.
 	quoted bool
+	// off is true for a bare word such as no.
+	off    bool
 	origin Origin
 }
 
@@ -59,6 +61,8 @@ func (d *document) note(s statement, severity Severity, format string, args ...a
 func (d *document) header(s statement) {
 	first, twice := d.sections[s.section]
 	switch {
+	case s.section == "":
+		return
 	case twice:
 		d.note(s, Error, "the section stands twice, first in line %d, want one section for each function", first)
 		return
@@ -88,7 +92,7 @@ func (d *document) assign(s statement) {
 		d.order = append(d.order, at)
 	}
 	d.items[at] = &item{
-		values: []string{text}, list: s.list, quoted: s.value.quoted,
+		values: []string{text}, list: s.list, quoted: s.value.quoted, off: s.value.off,
 		origin: Origin{File: d.file, Line: s.line, Section: s.section, Key: s.key},
 	}
 }
@@ -106,7 +110,7 @@ func (d *document) plain() []byte {
 			fmt.Fprintf(&b, "[%s]\n", strconv.QuoteToASCII(section))
 		}
 		for _, value := range d.items[at].values {
-			fmt.Fprintf(&b, "\"%s\" = %s\n", at.key, strconv.QuoteToASCII(value))
+			fmt.Fprintf(&b, "%s = %s\n", strconv.QuoteToASCII(at.key), strconv.QuoteToASCII(value))
 		}
 	}
 	return b.Bytes()
@@ -131,7 +135,8 @@ func loadPlain(text []byte) (*ini.File, error) {
 
 // texts returns the values of a key as ini.v1 holds them, without the quotes that plain put around them.
 func texts(file *ini.File, at place) ([]string, error) {
-	quoted := file.Section(strconv.QuoteToASCII(at.section)).Key(at.key).ValueWithShadows()
+	key := strings.Trim(strconv.QuoteToASCII(at.key), `"`) // ini.v1 takes the quotes off a key, but not the escapes between them
+	quoted := file.Section(strconv.QuoteToASCII(at.section)).Key(key).ValueWithShadows()
 	values := make([]string, len(quoted))
 	for i, q := range quoted {
 		text, err := strconv.Unquote(q)

@@ -47,7 +47,7 @@ const (
 	Command Type = "command"
 )
 
-// Key describes one key of the config file. The zero Max means no upper bound of its own.
+// Key describes one key of the config file.
 type Key struct {
 	// Name is the name in the file. The names count and dedicated_count stand twice in the table, since they mean different things
 	// in [GearmanManager] and in a function's section.
@@ -60,7 +60,7 @@ type Key struct {
 	Default string
 	// Choices are the allowed words of a [Choice].
 	Choices []string
-	// Min and Max bound a [Number].
+	// Min and Max bound a [Number]; a Max of 0 is none of its own.
 	Min, Max int
 	// Flag is the letter of the command line flag that sets this key, without its dash; empty when there is none.
 	Flag string
@@ -263,6 +263,19 @@ func (k Key) allowed(section string) bool {
 // isList reports whether several values may be given.
 func (k Key) isList() bool {
 	return k.Type == PathList || k.Type == NameList || k.Type == HostList
+}
+
+// hasOff reports whether a bare off, no, none or false is a value: it is 0 or off, where for other types it counts as not set.
+func (k Key) hasOff() bool {
+	switch k.Type {
+	case Bool, Seconds, Microseconds:
+		return true
+	case Number:
+		return k.Min <= 0
+	case Text, Path, PathList, NameList, HostList, Choice, Size, Command:
+		return false
+	}
+	return false
 }
 
 // table finds keys by name and section.

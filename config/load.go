@@ -174,7 +174,10 @@ func (l *loader) fromFile(file *ini.File, at place) {
 // set converts and stores one value.
 func (l *loader) set(k Key, at place, it *item) {
 	if len(it.values) == 1 && it.values[0] == "" {
-		return
+		if !it.off || !k.hasOff() {
+			return
+		}
+		it.values = []string{"0"}
 	}
 	typed, err := k.convert(it, l.config.cwd)
 	var clamped *clampedError

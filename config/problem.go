@@ -62,8 +62,14 @@ func (p Problem) place() string {
 	}
 }
 
+// maxShown bounds the length of a name in a line of text.
+const maxShown = 80
+
 // printable returns a name so that it cannot disturb a terminal or a log line.
 func printable(name string) string {
+	if len(name) > maxShown {
+		name = strings.ToValidUTF8(name[:maxShown], "") + "..."
+	}
 	if strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return strconv.Quote(name)
 	}

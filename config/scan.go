@@ -98,7 +98,7 @@ func (s *scanner) header(pos int) int {
 	case rest != "" && rest[0] != ';':
 		s.note(pos, "", Error, "text stands behind the closing bracket, want it on a line of its own")
 	case s.section != name:
-		s.note(pos, "", Warning, "spaces around the name are left out, want ["+s.section+"]")
+		s.note(pos, "", Warning, "spaces around the name are left out, want [name]")
 	}
 	return end
 }
@@ -173,7 +173,7 @@ func (s *scanner) noValue(pos, end int) {
 	case strings.ContainsAny(text, "\x00\"[]"+operators+"{}$"):
 		s.note(pos, "", Error, "the line is neither a section nor an assignment, want name = value")
 	default:
-		s.note(pos, text, Warning, "the key has no value and counts as not set, want "+text+" = value")
+		s.note(pos, text, Warning, "the key has no value and counts as not set, want name = value")
 	}
 }
 

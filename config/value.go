@@ -13,6 +13,8 @@ type rawValue struct {
 	source string
 	// quoted is true when the whole value is one quoted text.
 	quoted bool
+	// off is true for a bare word such as no, which has become an empty text.
+	off bool
 	// end is the offset of the line end (or of the end of the file) behind the value.
 	end int
 	// fault says why the value cannot be read, empty when it can.
@@ -54,6 +56,7 @@ func readValue(src string, pos int, shell bool) rawValue {
 		text: l.out.String(), source: strings.TrimRight(src[start:stop], " \t"),
 		quoted: l.parts == 1 && l.quotes == 1, fault: l.fault,
 	}
+	v.off = l.keyword && v.text == "" && !strings.EqualFold(v.source, "null")
 	v.end = lineEnd(src, l.pos)
 	return v
 }
@@ -70,14 +73,14 @@ func (l *lexer) step() bool {
 	if l.pos >= len(l.src) {
 		return false
 	}
-	switch c := l.src[l.pos]; {
-	case c == '\n' || c == '\r' || c == ';':
+	switch l.src[l.pos] {
+	case '\n', '\r', ';':
 		return false
-	case c == ' ' || c == '\t':
+	case ' ', '\t':
 		l.blanks()
-	case c == '"':
+	case '"':
 		l.doubleQuoted()
-	case c == '\'':
+	case '\'':
 		l.singleQuoted()
 	default:
 		l.word()
@@ -197,7 +200,9 @@ func (l *lexer) special(c byte) {
 		l.fail("a second = stands in the value, want the value in quotes")
 	case strings.IndexByte(operators, c) >= 0:
 		l.fail("the character %c computes in PHP's ini files, want the value in quotes", c)
-	case c == '$' && (l.pos+1 == len(l.src) || strings.IndexByte("{ \t\r\n;\"'\\=\x00"+operators, l.src[l.pos+1]) >= 0):
+	case c == '$' && strings.HasPrefix(l.src[l.pos:], "${"):
+		l.fail("${NAME} is not replaced here, want the text itself, or single quotes")
+	case c == '$' && (l.pos+1 == len(l.src) || strings.IndexByte(" \t\r\n;\"'\\=\x00"+operators, l.src[l.pos+1]) >= 0):
 		l.fail("a $ before a special character swallows it in PHP's ini files, want the value in single quotes")
 	}
 }

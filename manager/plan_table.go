@@ -71,10 +71,10 @@ func shorten(text string, n int) string {
 
 // workersCell gives the slots, and how many processes they are in where these are fewer.
 func (p PoolPlan) workersCell() string {
-	switch {
-	case p.Workers == p.Slots:
+	switch p.Workers {
+	case p.Slots:
 		return fmt.Sprint(p.Slots)
-	case p.Workers == 1:
+	case 1:
 		return fmt.Sprintf("%d in 1 process", p.Slots)
 	default:
 		return fmt.Sprintf("%d in %d processes", p.Slots, p.Workers)

@@ -45,7 +45,7 @@ func recognise(path string) (binary, error) {
 	defer file.Close() //nolint:errcheck // nothing was written to it
 	info, err := buildinfo.Read(file)
 	if err != nil {
-		return binaryOther, nil //nolint:nilerr // a file without build info is no Go program, which is no error
+		return binaryOther, nil // a file without build info is no Go program, which is no error
 	}
 	if info.Path == managerPath {
 		return binaryManager, nil

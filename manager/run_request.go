@@ -1,0 +1,87 @@
+package manager
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+// maxClientID is the longest client id in bytes that job servers keep.
+const maxClientID = 128
+
+// runFacts is what a worker is told to do, beside its pool's plan.
+type runFacts struct {
+	worker     string // "pool/number"
+	host       string // name of this machine
+	first      int    // number of its first slot, from 1
+	servers    []string
+	records    []int // of its slots
+	recordFile string
+	verbosity  int
+	maxData    int64
+	lifetime   time.Duration // with its random part; 0 is no limit
+	suspects   []*workerpb.SuspectJob
+}
+
+// runRequest puts a plan into the words of the contract. Servers and functions
+// are numbered by their places, which job records refer to.
+func runRequest(plan *PoolPlan, f runFacts) *workerpb.RunRequest {
+	req := &workerpb.RunRequest{
+		Contract:   plugins.ContractVersion,
+		Worker:     f.worker,
+		RecordFile: f.recordFile,
+		Verbosity:  clamp32(f.verbosity),
+		Suspects:   f.suspects,
+		Limits: &workerpb.Limits{
+			MaxRuns: clamp64(int64(plan.MaxRuns)), MaxLifetimeMs: milliseconds(f.lifetime), MaxData: clamp64(f.maxData),
+		},
+	}
+	for i, address := range f.servers {
+		req.Servers = append(req.Servers, &workerpb.Server{Address: address, Index: clamp32(i)})
+	}
+	for i, function := range plan.Functions {
+		req.Functions = append(req.Functions, runFunction(function, i))
+	}
+	for i, record := range f.records {
+		id := clientID(f.host, plan.Name, f.first+i)
+		req.Slots = append(req.Slots, &workerpb.Slot{ClientId: id, Record: clamp32(record)})
+	}
+	return req
+}
+
+func runFunction(f FunctionPlan, index int) *workerpb.Function {
+	out := &workerpb.Function{
+		Name: f.Name, Index: clamp32(index), TimeoutMs: milliseconds(f.Timeout), Command: f.Command,
+	}
+	if f.OnTimeout == config.Reissue {
+		out.OnTimeout = workerpb.OnTimeout_ON_TIMEOUT_REISSUE
+	}
+	if f.OnCrash == config.Fail {
+		out.OnCrash = workerpb.OnCrash_ON_CRASH_FAIL
+	}
+	return out
+}
+
+// clientID is what job servers show for a slot: "host/pool/number". Of a name that
+// is too long for them the pool's is cut, as the number is what tells slots apart.
+func clientID(host, pool string, number int) string {
+	tail := fmt.Sprintf("/%d", number)
+	if room := maxClientID - len(host) - 1 - len(tail); room < len(pool) {
+		pool = strings.ToValidUTF8(pool[:max(room, 0)], "")
+	}
+	id := host + "/" + pool + tail
+	return id[max(0, len(id)-maxClientID):]
+}
+
+// milliseconds rounds up, so that a limit never becomes none.
+func milliseconds(d time.Duration) uint64 {
+	return clamp64(int64((d + time.Millisecond - 1) / time.Millisecond))
+}
+
+func clamp64(n int64) uint64 { return uint64(max(n, 0)) }
+
+func clamp32(n int) uint32 { return uint32(min(max(n, 0), 1<<31-1)) }
