@@ -37,6 +37,8 @@ func Scan(ctx context.Context, cfg *config.Config, d Describer) ([]Program, []co
 // scan is the state of one scan.
 type scan struct {
 	cfg *config.Config
+	// searched holds the directories that were searched, with symbolic links resolved: one that is listed twice is one.
+	searched []string
 	// found holds the programs in the order in which they were found; plugins have no functions until they are described.
 	found    []Program
 	problems []config.Problem
@@ -110,6 +112,10 @@ func (s *scan) directory(dir string) {
 		s.badDirectory(dir, origin, err)
 		return
 	}
+	if slices.Contains(s.searched, real) {
+		return
+	}
+	s.searched = append(s.searched, real)
 	info, err := os.Stat(real)
 	switch {
 	case err != nil:

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/gearman-manager/gearman-manager/plugins"
@@ -47,15 +49,9 @@ func recognise(path string) (binary, error) {
 	if err != nil {
 		return binaryOther, nil // a file without build info is no Go program, which is no error
 	}
-	if info.Path == managerPath {
-		return binaryManager, nil
-	}
-	ours := info.Main.Path == modulePath
-	for _, dep := range info.Deps {
-		ours = ours || dep.Path == modulePath
-	}
-	if !ours {
-		return binaryOther, nil
+	is := classify(info)
+	if is != binaryPlugin {
+		return is, nil
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return binaryOther, fmt.Errorf("read program: %w", err)
@@ -68,6 +64,19 @@ func recognise(path string) (binary, error) {
 		return binaryOther, nil
 	}
 	return binaryPlugin, nil
+}
+
+// classify says what a Go program may be by its build info. A plugin still has to hold the marker: other programs of our module, and
+// programs that only use our client, do not.
+func classify(info *buildinfo.BuildInfo) binary {
+	if info.Path == managerPath {
+		return binaryManager
+	}
+	names := func(m *debug.Module) bool { return m.Path == modulePath }
+	if names(&info.Main) || slices.ContainsFunc(info.Deps, names) {
+		return binaryPlugin
+	}
+	return binaryOther
 }
 
 // contains reports whether the bytes stand anywhere in what r reads.
@@ -138,7 +147,7 @@ func interpreterFault(words []string) string {
 	if info, err := os.Stat(words[0]); err != nil || info.IsDir() {
 		return fmt.Sprintf("wants the interpreter %s, which is not there, want it installed", words[0])
 	}
-	if filepath.Base(words[0]) == "env" && len(words) == 2 && !strings.ContainsAny(words[1], "=-") {
+	if filepath.Base(words[0]) == "env" && len(words) == 2 && !strings.HasPrefix(words[1], "-") && !strings.Contains(words[1], "=") {
 		if _, err := exec.LookPath(words[1]); err != nil {
 			return fmt.Sprintf("wants the interpreter %s, which is not on the PATH, want it installed", words[1])
 		}
