@@ -141,10 +141,7 @@ func (s *clientServer) dialError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		s.down = time.Now().Add(clientDownFor)
 	}
-	if _, ok := errors.AsType[*ConnectError](err); ok {
-		return err
-	}
-	return &ConnectError{Addr: s.addr, Err: err}
+	return dialFailed(ctx, s.addr, err)
 }
 
 // close ends the connection if there is one.

@@ -133,3 +133,17 @@ func dialHostProblem(host string) string {
 func dialBadInHost(r rune) bool {
 	return r <= ' ' || r == 0x7f || strings.ContainsRune(`/\,;@"'()<>[]`, r)
 }
+
+// dialFailed makes the error of a dial say which server it was, or why ctx
+// ended.
+func dialFailed(ctx context.Context, addr string, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	switch err.(type) { //nolint:errorlint // only the outermost one names the server
+	case *ConnectError, *AddressError:
+		return err
+	default:
+		return &ConnectError{Addr: addr, Err: err}
+	}
+}
