@@ -42,20 +42,25 @@ func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, wor
 		err = f.find()
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w%s", c.name, err, f.children[0].tail()), f.stop(ctx))
+		return nil, errors.Join(fmt.Errorf("start %s: %w", c.name, err), f.stop(ctx))
 	}
 	return f, nil
 }
 
 // await returns when the job server counts exactly this many workers.
 func (f *fleet) await(ctx context.Context, workers int) error {
-	return poll(ctx, startLimit, func() (bool, error) {
+	var registered int
+	err := poll(ctx, startLimit, func() (ok bool, err error) {
 		if err := f.broken(); err != nil {
 			return false, err
 		}
-		n, err := f.server.workers(ctx, f.contender.job.function)
-		return n == workers, err
+		registered, err = f.server.workers(ctx, f.contender.job.function)
+		return registered == workers, err
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%d of %d workers registered after %v%s", registered, workers, startLimit, f.children[0].tail())
+	}
+	return err
 }
 
 // broken is the error of a process that ended, if any did.
