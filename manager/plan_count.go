@@ -40,7 +40,7 @@ func (p *planner) count(f config.Function, kind Kind) (counts, bool) {
 	case own == 0 && global > 0 && shared+global > least:
 		total, from = shared+global, origin(p.cfg.Origin(config.GlobalSection, "dedicated_count"))
 	case shared > 0 && total > shared:
-		from = fmt.Sprintf("%s, less the %d of the shared pool", from, shared)
+		from = fmt.Sprintf("%s, less %d shared", from, shared)
 	}
 	return counts{dedicated: total - shared, origin: from}, true
 }

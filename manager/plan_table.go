@@ -8,16 +8,23 @@ import (
 	"text/tabwriter"
 )
 
-// maxFunctionsShown bounds the functions that a line of the table names, in characters; the rest is counted.
-const maxFunctionsShown = 32
+// The table fits a terminal of 120 columns where the names of pools are short.
+const (
+	// maxFunctionsShown bounds the names of functions in a line, in characters; the rest is counted.
+	maxFunctionsShown = 22
+	// maxProgramShown bounds the program, with its arguments.
+	maxProgramShown = 16
+)
 
-// Table writes the plan for people: one line for each pool, with the place in the config where its number came from.
+// Table writes the plan for people: one line for each pool, with the place in the config where its number came from. A place in the section
+// of the pool's own function is named without the section.
 func (p *Plan) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "POOL\tFUNCTIONS\tPROGRAM\tKIND\tWORKERS\tFROM") //nolint:errcheck // Flush returns it
+	fmt.Fprintln(t, "POOL\tFUNCTIONS\tPROGRAM\tKIND\tWORKERS\tPROCS\tFROM") //nolint:errcheck // Flush returns it
 	for _, pool := range p.Pools {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", //nolint:errcheck // Flush returns it
-			pool.Name, pool.functionsCell(), pool.programCell(), pool.Kind, pool.workersCell(), pool.Origin)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%d\t%s\n", //nolint:errcheck // Flush returns it
+			pool.Name, pool.functionsCell(), pool.programCell(), pool.Kind, pool.Slots, pool.Workers,
+			strings.TrimPrefix(pool.Origin, "["+pool.Name+"] "))
 	}
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("write plan: %w", err)
@@ -30,10 +37,14 @@ func (p PoolPlan) functionsCell() string {
 	if len(p.Functions) == 0 {
 		return "none"
 	}
-	cell := p.Functions[0].Name
+	cell := shorten(p.Functions[0].Name, maxFunctionsShown)
 	for i, f := range p.Functions[1:] {
-		if len(cell)+len(f.Name)+2 > maxFunctionsShown {
-			return fmt.Sprintf("%s and %d more", cell, len(p.Functions)-1-i)
+		room := maxFunctionsShown
+		if i+2 < len(p.Functions) {
+			room -= len(", 9 more")
+		}
+		if len(cell)+len(", "+f.Name) > room {
+			return fmt.Sprintf("%s, %d more", cell, len(p.Functions)-1-i)
 		}
 		cell += ", " + f.Name
 	}
@@ -49,9 +60,9 @@ func (p PoolPlan) programCell() string {
 		return "executables"
 	case len(p.Functions) == 1 && len(p.Functions[0].Command) > 1:
 		words := p.Functions[0].Command
-		return shorten(filepath.Base(words[0])+" "+strings.Join(words[1:], " "), maxFunctionsShown)
+		return shorten(filepath.Base(words[0])+" "+strings.Join(words[1:], " "), maxProgramShown)
 	default:
-		return filepath.Base(p.Program)
+		return shorten(filepath.Base(p.Program), maxProgramShown)
 	}
 }
 
@@ -67,16 +78,4 @@ func shorten(text string, n int) string {
 		return strings.ToValidUTF8(text[:n-3], "") + "..."
 	}
 	return text
-}
-
-// workersCell gives the slots, and how many processes they are in where these are fewer.
-func (p PoolPlan) workersCell() string {
-	switch p.Workers {
-	case p.Slots:
-		return fmt.Sprint(p.Slots)
-	case 1:
-		return fmt.Sprintf("%d in 1 process", p.Slots)
-	default:
-		return fmt.Sprintf("%d in %d processes", p.Slots, p.Workers)
-	}
 }
