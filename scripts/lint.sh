@@ -25,12 +25,14 @@ generated_is_current() {
   local copy
   [ -f plugins/workerpb/worker.proto ] || return 0
   copy=$(mktemp -d) || return 1
-  "${tool[@]}" buf generate -o "$copy" &&
-    diff -u plugins/workerpb/worker.pb.go "$copy/plugins/workerpb/worker.pb.go" &&
-    diff -u plugins/workerpb/worker_grpc.pb.go "$copy/plugins/workerpb/worker_grpc.pb.go"
-  local result=$?
+  local result=0
+  "${tool[@]}" buf generate -o "$copy" || result=1
+  if [ "$result" = 0 ]; then
+    diff -u plugins/workerpb/worker.pb.go "$copy/plugins/workerpb/worker.pb.go" || result=1
+    diff -u plugins/workerpb/worker_grpc.pb.go "$copy/plugins/workerpb/worker_grpc.pb.go" || result=1
+    [ "$result" = 0 ] || echo "run 'make generate' and commit the result" >&2
+  fi
   rm -rf "$copy"
-  [ "$result" = 0 ] || echo "run 'make generate' and commit the result" >&2
   return "$result"
 }
 
