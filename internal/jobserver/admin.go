@@ -87,7 +87,7 @@ func (q *queue) answer(words []string) []byte {
 func (q *queue) listStatus() []byte {
 	var b []byte
 	for _, f := range q.order {
-		b = fmt.Appendf(b, "%s\t%d\t%d\t%d\n", f.name, f.total, f.running, len(f.workers))
+		b = fmt.Appendf(b, "%s\t%d\t%d\t%d\n", f.shown, f.total, f.running, len(f.workers))
 	}
 	return append(b, replyEnd...)
 }
@@ -97,7 +97,7 @@ func (q *queue) listStatus() []byte {
 func (q *queue) listPriorities() []byte {
 	var b []byte
 	for _, f := range q.order {
-		b = fmt.Appendf(b, "%s\t%d\t%d\t%d\t%d\n", f.name, f.queued[high], f.queued[normal], f.queued[low], len(f.workers))
+		b = fmt.Appendf(b, "%s\t%d\t%d\t%d\t%d\n", f.shown, f.queued[high], f.queued[normal], f.queued[low], len(f.workers))
 	}
 	return append(b, replyEnd...)
 }
@@ -108,7 +108,7 @@ func (q *queue) listWorkers() []byte {
 	for _, p := range q.peers {
 		b = fmt.Appendf(b, "%d %s %s :", p.number, p.host, p.id)
 		for _, a := range p.abilities {
-			b = append(append(b, ' '), a.fn.name...)
+			b = append(append(b, ' '), a.fn.shown...)
 		}
 		b = append(b, '\n')
 	}
@@ -203,21 +203,22 @@ func digit(b bool) int {
 	return 0
 }
 
-// cancel is "cancel job HANDLE". A queued job goes at once, and its clients are
-// told that it failed. One that runs cannot be stopped: its answer is accepted,
-// but it is not run again.
+// cancel is "cancel job HANDLE". The clients are told that the job failed. A
+// queued job goes at once; one that runs cannot be stopped: its worker's reports
+// are accepted, but go to nobody, and it is not run again.
 func (q *queue) cancel(args []string) []byte {
 	if len(args) != 2 || !strings.EqualFold(args[0], "job") {
 		return []byte(replyInternal)
 	}
 	j := q.jobs[args[1]]
-	if j == nil {
+	switch {
+	case j == nil:
 		return []byte(replyUnknownJob)
-	}
-	if j.worker != nil {
+	case j.worker == nil:
+		q.fail(j)
+	default:
 		j.cancelled = true
-		return []byte(replyOK)
+		q.failClients(j)
 	}
-	q.fail(j)
 	return []byte(replyOK)
 }

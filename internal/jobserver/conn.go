@@ -1,6 +1,8 @@
 package jobserver
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,6 +16,13 @@ import (
 // unusedType is the number between PRE_SLEEP and NOOP that the protocol skips.
 // It is answered like any packet that is no request.
 const unusedType = 5
+
+// maxLine is the longest line of the text protocol in bytes, with its end, as
+// in gearmand.
+const maxLine = 8 << 10
+
+// errLongLine ends a connection whose peer sends a longer one.
+var errLongLine = errors.New("line of the text protocol is too long")
 
 // conn serves one connection: its only goroutine reads requests and performs
 // them on the queue.
@@ -115,11 +124,28 @@ func (c *conn) serve() error {
 // line performs one command of the operator's text protocol.
 func (c *conn) line() error {
 	line, err := c.reader.ReadLine()
+	if errors.Is(err, bufio.ErrBufferFull) {
+		line, err = c.longLine(bytes.Clone(line))
+	}
 	if err != nil {
 		return err //nolint:wrapcheck // serve does
 	}
 	c.srv.do(&c.effects, func(q *queue) { q.command(c.peer, line) })
 	return nil
+}
+
+// longLine reads the rest of a line that did not fit the reader's buffer.
+func (c *conn) longLine(line []byte) ([]byte, error) {
+	for {
+		more, err := c.reader.ReadLine()
+		line = append(line, more...)
+		if len(line) > maxLine {
+			return nil, errLongLine
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err //nolint:wrapcheck // serve does
+		}
+	}
 }
 
 // packet performs one request of the binary protocol.

@@ -17,6 +17,10 @@ const (
 	codeJobNotFound    = "JOB_NOT_FOUND"
 )
 
+// maxShownID is how much of a client id is kept, in bytes: gearmand's limit
+// includes a NUL at the end.
+const maxShownID = wire.MaxClientID - 1
+
 // dispatch performs one request of p. It answers everything, also what no
 // request is.
 func (q *queue) dispatch(p *peer, r wire.Packet, now time.Time) {
@@ -41,7 +45,8 @@ func (q *queue) dispatch(p *peer, r wire.Packet, now time.Time) {
 	case wire.ResetAbilities:
 		q.resetAbilities(p)
 	case wire.SetClientID:
-		p.id = string(r.Arg(0)[:min(len(r.Arg(0)), wire.MaxClientID)])
+		id := untilNUL(r.Arg(0))
+		p.id = string(id[:min(len(id), maxShownID)])
 	case wire.GetStatus:
 		q.status(p, r.Arg(0))
 	case wire.GetStatusUnique:

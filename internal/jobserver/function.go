@@ -1,11 +1,15 @@
 package jobserver
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // function is a name that jobs are submitted for and workers register for. It
 // exists from its first mention until it is dropped by an operator.
 type function struct {
 	name    string
+	shown   string // to operators: up to a NUL
 	waiting [priorities]list
 	queued  [priorities]uint32 // jobs in waiting or scheduled
 	total   uint32             // jobs, running ones included
@@ -21,7 +25,8 @@ type function struct {
 
 // newFunction returns an empty function.
 func newFunction(name string) *function {
-	return &function{name: name, uniques: map[string]*job{}, byData: map[uint64]*job{}}
+	shown, _, _ := strings.Cut(name, "\x00")
+	return &function{name: name, shown: shown, uniques: map[string]*job{}, byData: map[uint64]*job{}}
 }
 
 // first returns the job to run next; nil if none is runnable.

@@ -1,8 +1,6 @@
 package jobserver
 
-import (
-	"time"
-)
+import "time"
 
 // priority ranks the jobs of one function.
 type priority int
@@ -45,6 +43,14 @@ type job struct {
 // abandoned reports whether nobody is interested in the job any more.
 func (j *job) abandoned() bool {
 	return j.cancelled || (!j.background && len(j.clients) == 0)
+}
+
+// release ends the waiting of all clients.
+func (j *job) release() {
+	for _, c := range j.clients {
+		delete(c.watching, j)
+	}
+	j.clients = nil
 }
 
 // list is a queue of jobs in the order of their sequence numbers.

@@ -181,10 +181,7 @@ func (q *queue) forget(j *job) {
 	if j.fn.byData[j.sum] == j {
 		delete(j.fn.byData, j.sum)
 	}
-	for _, c := range j.clients {
-		delete(c.watching, j)
-	}
-	j.clients = nil
+	j.release()
 }
 
 // dropIfAbandoned forgets a job that nobody waits for, unless it runs.
@@ -194,11 +191,17 @@ func (q *queue) dropIfAbandoned(j *job) {
 	}
 }
 
-// fail tells the clients of j that it failed, and forgets it.
-func (q *queue) fail(j *job) {
+// failClients tells the clients of j that it failed; they wait no longer.
+func (q *queue) failClients(j *job) {
 	for _, c := range j.clients {
 		q.send(c, wire.WorkFail, j.handle)
 	}
+	j.release()
+}
+
+// fail tells the clients of j that it failed, and forgets it.
+func (q *queue) fail(j *job) {
+	q.failClients(j)
 	q.forget(j)
 }
 

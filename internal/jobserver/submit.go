@@ -6,6 +6,10 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
 )
 
+// maxReducer is the longest name of a reducer in bytes. gearmand has the limit
+// of a unique key for it, and its text for the refusal.
+const maxReducer = wire.MaxUnique
+
 // submission is what the packets that submit a job differ in.
 type submission struct {
 	priority   priority
@@ -34,7 +38,8 @@ func submissionOf(t wire.Type) submission {
 // has the same unique key.
 func (q *queue) submit(p *peer, r wire.Packet, now time.Time) {
 	unique, data := r.Arg(1), r.Arg(len(r.Args)-1)
-	if len(unique) > wire.MaxUnique {
+	reducer := reducerOf(r)
+	if len(unique) > wire.MaxUnique || len(reducer) > maxReducer {
 		q.reject(p, codeTooLarge, "Unique value too large")
 		return
 	}
@@ -46,18 +51,25 @@ func (q *queue) submit(p *peer, r wire.Packet, now time.Time) {
 			q.reject(p, codeQueue, "Job queue is full")
 			return
 		}
-		j = &job{fn: f, unique: unique, data: data, priority: s.priority, slot: -1}
-		if r.Type == wire.SubmitReduceJob || r.Type == wire.SubmitReduceJobBg {
-			j.reducer = r.Arg(2)
-		}
+		j = &job{fn: f, unique: unique, reducer: reducer, data: data, priority: s.priority, slot: -1}
 		q.register(j, startOf(r), now)
 	}
 	q.join(j, p, s)
 	q.send(p, wire.JobCreated, j.handle)
 }
 
-// join notes who wants j to be run.
+// reducerOf returns the reducer of a reduce job; nil for others.
+func reducerOf(r wire.Packet) []byte {
+	if r.Type == wire.SubmitReduceJob || r.Type == wire.SubmitReduceJobBg {
+		return r.Arg(2)
+	}
+	return nil
+}
+
+// join notes who wants j to be run. Somebody who asks for a job that was
+// cancelled while it runs wants it after all.
 func (q *queue) join(j *job, p *peer, s submission) {
+	j.cancelled = false
 	if s.background {
 		j.background = true
 		return
