@@ -39,7 +39,7 @@ func TestTableOfKeys(t *testing.T) {
 		}
 		checkDefault(t, k)
 	}
-	for _, flag := range strings.Fields("c h w D r x t l p P u v a d") {
+	for flag := range strings.FieldsSeq("c h w D r x t l p P u v a d") {
 		if flags[flag] == "" {
 			t.Errorf("flag -%s of GearmanManager sets no key", flag)
 		}

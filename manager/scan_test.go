@@ -141,7 +141,7 @@ func kindCases() []scanCase {
 			name: "commands", ini: "[wc]\ncommand = sh -c 'wc -l'\n[own]\ncommand = DIR/own --x\nmode = standalone\n[tool]\ncommand = DIR/tool\nmode = exec\n",
 			files: map[string]file{"own": {script, 0o755, ""}, "tool": {script, 0o755, ""}},
 			programs: []string{
-				"exec " + lookPath("sh") + " wc = " + lookPath("sh") + " -c wc -l", "standalone DIR/own own = DIR/own --x", "exec DIR/tool tool = DIR/tool",
+				"exec " + shell() + " wc = " + shell() + " -c wc -l", "standalone DIR/own own = DIR/own --x", "exec DIR/tool tool = DIR/tool",
 			},
 		},
 		{
@@ -289,9 +289,9 @@ func conflictCases() []scanCase {
 			name: "the first stays", ini: "[GearmanManager]\nworker_dir = DIR/w,DIR/v\n[a]\ncommand = sh -c x\n[p]\nmode = plugin\n",
 			files:     map[string]file{"w/a.php": {"", 0o644, ""}, "w/b.php": {"", 0o644, ""}, "w/b": {script, 0o755, ""}, "v/b.php": {"", 0o644, ""}, "w/p": {script, 0o755, ""}},
 			describer: describer{"p": {Functions: []string{"b", "own"}}},
-			programs:  []string{"exec " + lookPath("sh") + " a = " + lookPath("sh") + " -c x", "exec DIR/w/b b = DIR/w/b", "plugin DIR/w/p own"},
+			programs:  []string{"exec " + shell() + " a = " + shell() + " -c x", "exec DIR/w/b b = DIR/w/b", "plugin DIR/w/p own"},
 			problems: []string{
-				"error config.ini:3: [a]: two programs perform the function a: command = " + lookPath("sh") + " -c x, which is used, and DIR/w/a.php, want one of them",
+				"error config.ini:3: [a]: two programs perform the function a: command = " + shell() + " -c x, which is used, and DIR/w/a.php, want one of them",
 				"error config.ini:2: [GearmanManager] worker_dir: two programs perform the function b: DIR/w/b, which is used, and DIR/w/b.php, want one of them",
 				"error config.ini:6: [p] mode: two programs perform the function b: DIR/w/b, which is used, and DIR/w/p, want one of them",
 				"error config.ini:2: [GearmanManager] worker_dir: two programs perform the function b: DIR/w/b, which is used, and DIR/v/b.php, want one of them",
@@ -300,11 +300,11 @@ func conflictCases() []scanCase {
 	}
 }
 
-// lookPath finds a program that every system has.
-func lookPath(name string) string {
-	path, err := exec.LookPath(name)
+// shell returns the path of the shell.
+func shell() string {
+	path, err := exec.LookPath("sh")
 	if err != nil {
-		return "/bin/" + name
+		return "/bin/sh"
 	}
 	return path
 }

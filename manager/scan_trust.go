@@ -69,6 +69,10 @@ func (s *scan) usable(path string, origin config.Origin) bool {
 		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
 		return false
 	}
+	if !info.Mode().IsRegular() {
+		s.note(config.Error, origin, "%s is no regular file, want a program", path)
+		return false
+	}
 	if info.Mode().Perm()&0o111 == 0 {
 		s.note(config.Error, origin, "the file %s is not executable, want chmod +x %s", path, path)
 		return false

@@ -1,0 +1,139 @@
+package manager
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gearman-manager/gearman-manager/config"
+)
+
+// shareOf returns the share that the program belongs to, nil for a standalone program: all PHP files have one, all executables have
+// one, each plugin has its own.
+func (p *planner) shareOf(program Program) *share {
+	if program.Kind == KindStandalone {
+		return nil
+	}
+	for _, s := range p.shares {
+		if s.program.Kind == program.Kind && (program.Kind != KindPlugin || s.program.Path == program.Path) {
+			return s
+		}
+	}
+	s := &share{program: program}
+	p.shares = append(p.shares, s)
+	return s
+}
+
+// function plans the jobs of one function.
+func (p *planner) function(f config.Function, program Program) FunctionPlan {
+	plan := FunctionPlan{
+		Name: f.Name(), Program: program.Path, Command: slices.Clone(program.Command), Pear: program.Pear,
+		Timeout: f.Timeout(), Grace: f.Grace(), OnTimeout: f.OnTimeout(), OnCrash: f.OnCrash(),
+		JobAttempts: f.JobAttempts(), Priority: f.Priority(),
+	}
+	if program.Kind == KindPHP {
+		plan.Symbol = p.cfg.Prefix() + f.Name()
+	}
+	return plan
+}
+
+// dedicated makes the pool of one function.
+func (p *planner) dedicated(f config.Function, program Program, plan FunctionPlan, numbers counts) PoolPlan {
+	pool := PoolPlan{
+		Name: f.Name(), Kind: program.Kind, Program: program.Path, Version: program.Version,
+		Functions: []FunctionPlan{plan}, Slots: numbers.dedicated, Origin: numbers.origin,
+	}
+	p.limit(&pool, f)
+	return pool
+}
+
+// limit sets the limits of a pool and divides its slots among workers.
+func (p *planner) limit(pool *PoolPlan, f config.Function) {
+	pool.MaxRuns, pool.MaxLifetime, pool.RestartSplay = f.MaxRuns(), f.MaxLifetime(), f.RestartSplay()
+	pool.Concurrency = 1
+	switch wanted := f.Concurrency(); {
+	case pool.Kind == KindPHP || pool.Kind == KindStandalone:
+		if f.IsOwn("concurrency") && wanted > 1 && !pool.Shared {
+			p.note(config.Warning, f.Origin("concurrency"), "a %s worker performs one job at a time, want concurrency for a plugin or an executable only", pool.Kind)
+		}
+	case wanted > 0:
+		pool.Concurrency = min(wanted, pool.Slots)
+	case pool.Kind == KindExec:
+		pool.Concurrency = pool.Slots
+	}
+	pool.Workers = (pool.Slots + pool.Concurrency - 1) / pool.Concurrency
+}
+
+// shareOut makes the shared pools.
+func (p *planner) shareOut() {
+	slots := p.cfg.Count()
+	if slots == 0 || len(p.shares) == 0 {
+		return
+	}
+	busy := slices.DeleteFunc(slices.Clone(p.shares), func(s *share) bool { return len(s.functions) == 0 })
+	if len(busy) == 0 {
+		p.note(config.Warning, p.cfg.Origin(config.GlobalSection, "count"), "the shared pool performs nothing and is not started, since every function is dedicated_only, want count = 0 or a function for it")
+		busy = p.shares[:1]
+	}
+	for _, s := range busy {
+		p.pools = append(p.pools, p.sharedPool(s, slots, len(busy) == 1))
+	}
+}
+
+// sharedPool makes one shared pool; alone is true when it is the only one.
+func (p *planner) sharedPool(s *share, slots int, alone bool) PoolPlan {
+	slices.SortFunc(s.functions, compareFunctions)
+	pool := PoolPlan{
+		Name: p.sharedName(s, alone), Shared: true, Kind: s.program.Kind, Functions: s.functions, Slots: slots,
+		Origin: origin(p.cfg.Origin(config.GlobalSection, "count")),
+	}
+	if pool.Kind == KindPlugin || len(s.functions) == 1 {
+		pool.Program, pool.Version = s.program.Path, s.program.Version
+	}
+	if len(s.functions) == 1 {
+		pool.Program = s.functions[0].Program
+	}
+	p.limit(&pool, p.cfg.Defaults())
+	if len(s.functions) == 0 {
+		pool.Workers = 0
+	}
+	return pool
+}
+
+// sharedName returns a name that no other pool has.
+func (p *planner) sharedName(s *share, alone bool) string {
+	if alone {
+		return "*"
+	}
+	base := "*" + string(s.program.Kind)
+	if s.program.Kind == KindPlugin {
+		base = "*" + filepath.Base(s.program.Path)
+	}
+	taken := func(name string) bool {
+		reserved := s.program.Kind == KindPlugin && (name == "*php" || name == "*exec")
+		return reserved || slices.ContainsFunc(p.pools, func(pool PoolPlan) bool { return pool.Name == name })
+	}
+	name := base
+	for n := 2; taken(name); n++ {
+		name = fmt.Sprintf("%s-%d", base, n)
+	}
+	return name
+}
+
+// compareFunctions orders functions by registration: job servers serve the first registered first.
+func compareFunctions(a, b FunctionPlan) int {
+	return cmp.Or(cmp.Compare(b.Priority, a.Priority), strings.Compare(a.Name, b.Name))
+}
+
+// comparePools puts shared pools first, then goes by name.
+func comparePools(a, b PoolPlan) int {
+	if a.Shared != b.Shared {
+		if a.Shared {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(a.Name, b.Name)
+}
