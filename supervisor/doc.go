@@ -40,7 +40,8 @@
 // leader is gone. Whether something still holds its pipes plays no part.
 // Children that nobody started here come to a process that is a child subreaper
 // when their own parents die; they are collected too and told to
-// [Config.OnOrphan].
+// [Config.OnOrphan]. One that died of SIGKILL takes its group along: that is what
+// Pdeathsig does to the processes of a child that itself supervises some.
 //
 // A child that ends before its start has been recorded is not mistaken for an
 // orphan: while a start is in progress the reaper leaves a child that it does

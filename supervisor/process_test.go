@@ -462,6 +462,23 @@ func TestPdeathsigMeansOurDeath(t *testing.T) {
 	}
 }
 
+// The worker's group goes too, which its manager would have seen to.
+func TestTheGroupOfAnOrphanGoesWithIt(t *testing.T) {
+	t.Parallel()
+	lines, w := pipe(t)
+	spec := child("supervise", "leader")
+	spec.Stdout = w
+	manager := start(t, spec)
+	member := pidIn(t, lines, "ready")
+	if err := manager.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, manager)
+	if e := orphan(t, member); e.Signal != syscall.SIGKILL {
+		t.Errorf("member: %v", e)
+	}
+}
+
 func TestOneSupervisorInAProcess(t *testing.T) {
 	t.Parallel()
 	if _, err := supervisor.New(supervisor.Config{}); !errors.Is(err, supervisor.ErrRunning) {

@@ -61,11 +61,26 @@ func (r *reaper) take(pid int) bool {
 		return false
 	}
 	r.unknown = 0
+	killOrphanedGroup(pid)
 	exit, err := collect(pid)
 	if err == nil && r.onOrphan != nil {
 		r.onOrphan(exit)
 	}
 	return true
+}
+
+// killOrphanedGroup kills what is left in the group of an orphan that died of
+// SIGKILL, as it does for our own: nobody else will, since whoever looked after
+// that group is dead as well. Leaders that ended otherwise are not told from the
+// parents of daemons, which end on purpose. The orphan, which has not been
+// collected yet, keeps the group's number from being used again.
+func killOrphanedGroup(pid int) {
+	if !killed(pid) {
+		return
+	}
+	if group, err := unix.Getpgid(pid); err == nil && group == pid {
+		_ = unix.Kill(-pid, unix.SIGKILL)
+	}
 }
 
 // reapKnown collects the processes that were started here. It asks for each: used

@@ -12,26 +12,44 @@ import (
 // peek returns a child that has ended without collecting it, or 0 if there is
 // none: then either every child runs, or there is no child.
 func peek(idType, id int) int {
+	end, _ := look(idType, id)
+	return int(end.pid)
+}
+
+// killed tells whether a child that has ended died of SIGKILL.
+func killed(pid int) bool {
+	end, code := look(unix.P_PID, pid)
+	return code == cldKilled && end.status == int32(unix.SIGKILL)
+}
+
+// cldKilled is CLD_KILLED of asm-generic/siginfo.h: the si_code of a child that a
+// signal has ended, without a core file.
+const cldKilled = 2
+
+// childEnd is what follows the three ints of siginfo_t, aligned as a pointer is,
+// if the signal is SIGCHLD.
+type childEnd struct {
+	pid    int32
+	uid    uint32
+	status int32
+}
+
+// look asks for a child that has ended; its pid is 0 if there is none.
+func look(idType, id int) (end childEnd, code int32) {
+	const (
+		word   = unsafe.Sizeof(uintptr(0))
+		offset = (3*4 + word - 1) &^ (word - 1)
+	)
 	var info unix.Siginfo
 	for {
 		err := unix.Waitid(idType, id, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 		switch {
 		case err == nil:
-			return siginfoPID(&info)
+			return *(*childEnd)(unsafe.Add(unsafe.Pointer(&info), offset)), info.Code
 		case !errors.Is(err, unix.EINTR): // ECHILD
-			return 0
+			return childEnd{}, 0
 		}
 	}
-}
-
-// siginfoPID returns si_pid, the first field of the union that follows the three
-// ints of siginfo_t; the union is aligned as pointers are.
-func siginfoPID(info *unix.Siginfo) int {
-	const (
-		word   = unsafe.Sizeof(uintptr(0))
-		offset = (3*4 + word - 1) &^ (word - 1)
-	)
-	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), offset)))
 }
 
 // collect takes the status of a child that peek has shown.

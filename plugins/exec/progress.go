@@ -57,7 +57,7 @@ func (r *reportReader) take(data []byte, end bool) (last report, found bool, bad
 	for {
 		line, rest, whole := bytes.Cut(data, []byte("\n"))
 		r.keep(line)
-		if !whole && !(end && len(r.pending) > 0) {
+		if !whole && (!end || len(r.pending) == 0) {
 			return last, found, bad
 		}
 		use(r.pending)

@@ -441,6 +441,7 @@ func BenchmarkJob(b *testing.B) {
 }
 
 func benchmarkJob(b *testing.B, r *runner, workload string) {
+	b.Helper()
 	job, _ := newTask(workload, "wc", "-l")
 	got, err := r.run(b.Context(), job)
 	if err != nil || len(got) == 0 {
