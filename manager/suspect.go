@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"container/list"
 	"fmt"
 	"slices"
 	"sync"
@@ -98,9 +97,8 @@ func overdueCharge(j handJob) charge {
 // any goroutine.
 type ledger struct {
 	mu      sync.Mutex
-	entries map[jobKey]*list.Element // of *suspect
-	order   *list.List               // the one charged longest ago first
-	version uint64                   // counts changes
+	list    []*suspect // the one charged longest ago first
+	version uint64     // counts changes
 	most    int
 }
 
@@ -112,9 +110,7 @@ type suspect struct {
 	cause    string
 }
 
-func newLedger(most int) *ledger {
-	return &ledger{entries: map[jobKey]*list.Element{}, order: list.New(), most: most}
-}
+func newLedger(most int) *ledger { return &ledger{most: most} }
 
 // charge notes a charge and returns what the workers have to know of the job.
 func (l *ledger) charge(c charge) *workerpb.SuspectJob {
@@ -145,17 +141,18 @@ func (s *suspect) judge(c charge) {
 	}
 }
 
+// entry returns what is known of the job and makes it the one charged last.
 func (l *ledger) entry(c charge) *suspect {
-	if e, ok := l.entries[c.job]; ok {
-		l.order.MoveToBack(e)
-		return e.Value.(*suspect)
-	}
 	s := &suspect{key: c.job, function: c.function.Name}
-	l.entries[c.job] = l.order.PushBack(s)
-	if l.order.Len() > l.most {
-		oldest := l.order.Remove(l.order.Front()).(*suspect)
-		delete(l.entries, oldest.key)
+	i := slices.IndexFunc(l.list, func(s *suspect) bool { return s.key == c.job })
+	switch {
+	case i >= 0:
+		s = l.list[i]
+		l.list = slices.Delete(l.list, i, i+1)
+	case len(l.list) >= l.most:
+		l.list = slices.Delete(l.list, 0, 1)
 	}
+	l.list = append(l.list, s)
 	return s
 }
 
@@ -169,8 +166,7 @@ func (l *ledger) of(functions []FunctionPlan) ([]*workerpb.SuspectJob, uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []*workerpb.SuspectJob
-	for e := l.order.Front(); e != nil; e = e.Next() {
-		s := e.Value.(*suspect)
+	for _, s := range l.list {
 		if slices.ContainsFunc(functions, func(f FunctionPlan) bool { return f.Name == s.function }) {
 			out = append(out, s.message())
 		}

@@ -1,0 +1,24 @@
+package manager
+
+import (
+	"context"
+
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+)
+
+// describer asks plugins by starting them.
+type describer struct {
+	host *host.Host
+	env  []string
+}
+
+// Describe implements Describer.
+func (d describer) Describe(ctx context.Context, path string) (Description, error) {
+	desc, err := d.host.Describe(ctx, host.Launch{Path: path, Env: d.env})
+	if err != nil {
+		return Description{}, err
+	}
+	return Description{
+		Functions: desc.GetFunctions(), Version: desc.GetVersion(), Protocol: int(desc.GetContract()),
+	}, nil
+}

@@ -1,0 +1,201 @@
+package manager
+
+import (
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// Event is something that happened in the fleet. The types below are all there
+// are; each knows its line in the log.
+type Event interface{ log(zerolog.Logger) }
+
+// ProblemFound is something wrong with the config or a program, found at start.
+type ProblemFound struct{ Problem config.Problem }
+
+// FleetStarted: the manager has begun to start its workers.
+type FleetStarted struct {
+	Dir     string // runtime directory
+	Pools   int
+	Workers int
+	Slots   int
+	Servers []string
+}
+
+// PoolNotRun: workers of this kind are planned but are not run by this version.
+type PoolNotRun struct {
+	Pool  string
+	Kind  Kind
+	Slots int
+}
+
+// WorkerStarted: a process exists. It is ready when WorkerReady says so.
+type WorkerStarted struct {
+	Worker  string
+	PID     int
+	Program string
+}
+
+// WorkerReady: a worker runs and connects to the job servers.
+type WorkerReady struct {
+	Worker  string
+	PID     int
+	Version string        // that the program says it has
+	Took    time.Duration // since its start
+}
+
+// StartFailed: a worker could not be started, or ended before it was ready.
+type StartFailed struct {
+	Worker   string
+	Err      error
+	Failures int           // in a row
+	Wait     time.Duration // until the next try
+}
+
+// WorkerRetiring: a worker has begun to leave as planned.
+type WorkerRetiring struct {
+	Worker string
+	PID    int
+	Reason string
+	Detail string
+}
+
+// WorkerKilled: the manager kills a worker.
+type WorkerKilled struct {
+	Worker string
+	PID    int
+	Reason string // "timeout", "grace", "unresponsive" or "stop"
+	Detail string
+}
+
+// WorkerExited: a process has ended.
+type WorkerExited struct {
+	Worker  string
+	PID     int
+	Exit    supervisor.Exit
+	Uptime  time.Duration
+	Done    uint64 // jobs, failed ones included
+	Failed  uint64
+	Retired string // why it left as planned; empty for a crash
+	Killed  string // why the manager killed it, if it did
+	Stream  string // what broke the connection to it, if anything did before its end
+	InHand  []JobInHand
+	Tail    []string      // the last lines of its standard error; of a crash only
+	Wait    time.Duration // until its successor is started, as far as is known
+}
+
+// Crashed tells whether the worker ended other than planned, and not because the
+// manager killed it.
+func (e WorkerExited) Crashed() bool { return e.Retired == "" && e.Killed == "" }
+
+// JobInHand is a job that a slot performs.
+type JobInHand struct {
+	Function string
+	Server   string
+	Handle   string
+	Slot     int           // number of the slot in its pool, from 1
+	Since    time.Duration // for how long
+}
+
+// JobSuspected: a job was in hand when its worker, or the executable that
+// performed it, died, or it was over its timeout.
+type JobSuspected struct {
+	Function string
+	Server   string
+	Handle   string
+	Attempts int
+	Fail     bool // it is not run again
+	Cause    string
+}
+
+// JobUndelivered: a job was performed and its answer did not reach the server,
+// which runs it again.
+type JobUndelivered struct {
+	Worker   string
+	Function string
+	Server   string
+	Handle   string
+	Err      string
+}
+
+// ServerLost: no worker is connected to a job server any more, or it could not be
+// reached from the start. It is said once.
+type ServerLost struct {
+	Server string
+	Err    string
+}
+
+// ServerStillLost reminds of it, once a minute.
+type ServerStillLost struct {
+	Server string
+	Err    string
+	Since  time.Duration
+}
+
+// ServerReached: a job server that was lost is back.
+type ServerReached struct {
+	Server string
+	After  time.Duration
+}
+
+// SlotConnected: a slot is registered with a server, the first of its pool or a
+// further one.
+type SlotConnected struct {
+	Worker string
+	Slot   int
+	Server string
+}
+
+// SlotLost: a slot has lost a server. See ServerLost for when all have.
+type SlotLost struct {
+	Worker string
+	Slot   int
+	Server string
+	Err    string
+}
+
+// WorkerLogged: the code of a worker logged something.
+type WorkerLogged struct {
+	Worker string
+	Log    *workerpb.Log
+}
+
+// WorkerPrinted is a line of a worker's standard output or error.
+type WorkerPrinted struct {
+	Worker string
+	Stream string // host.Stdout or host.Stderr
+	Line   string
+}
+
+// LeftoverFound: a worker of a manager that died still lives. It leaves when its
+// job is done.
+type LeftoverFound struct {
+	Worker string
+	PID    int
+	Grace  time.Duration
+}
+
+// LeftoverEnded: it has ended, by itself or because it was killed.
+type LeftoverEnded struct {
+	Worker string
+	PID    int
+	Killed bool
+	Err    error // it could not be killed
+}
+
+// OrphanReaped: a descendant of a worker outlived its parent, came to the manager
+// and has ended.
+type OrphanReaped struct{ Exit supervisor.Exit }
+
+// FleetStopping: the manager drains all its workers.
+type FleetStopping struct {
+	Workers int
+	Hurry   int // how often it was told to hurry
+}
+
+// FleetStopped: no worker is left.
+type FleetStopped struct{ Took time.Duration }

@@ -1,0 +1,85 @@
+package manager
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+)
+
+// log gives a line of a worker's code the level that it has there.
+func (e WorkerLogged) log(log zerolog.Logger) {
+	line := log.WithLevel(slogLevel(int(e.Log.GetLevel()))).Str(keyWorker, e.Worker)
+	if f := e.Log.GetFunction(); f != "" {
+		line = line.Str(keyFunction, f)
+	}
+	if h := e.Log.GetHandle(); h != "" {
+		line = line.Str(keyHandle, h)
+	}
+	attributes := e.Log.GetAttributes()
+	for i := 0; i+1 < len(attributes); i += 2 {
+		line = line.Str(foreignKey(attributes[i]), attributes[i+1])
+	}
+	line.Msg(e.Log.GetMessage())
+}
+
+// slogLevel translates a level of log/slog.
+func slogLevel(level int) zerolog.Level {
+	switch {
+	case level < 0:
+		return zerolog.DebugLevel
+	case level < 4:
+		return zerolog.InfoLevel
+	case level < 8:
+		return zerolog.WarnLevel
+	default:
+		return zerolog.ErrorLevel
+	}
+}
+
+// log passes on what a worker printed: a line of JSON with its level and fields,
+// any other as it is.
+func (e WorkerPrinted) log(log zerolog.Logger) {
+	fields := map[string]any{}
+	if e.Stream == host.Stderr && strings.HasPrefix(e.Line, "{") && json.Unmarshal([]byte(e.Line), &fields) == nil {
+		e.logJSON(log, fields)
+		return
+	}
+	log.Info().Str(keyWorker, e.Worker).Str(keyStream, e.Stream).Msg(e.Line)
+}
+
+func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
+	level := zerolog.InfoLevel
+	if name, ok := fields["level"].(string); ok {
+		if parsed, err := zerolog.ParseLevel(strings.ToLower(name)); err == nil && parsed <= zerolog.ErrorLevel {
+			level = parsed
+		}
+	}
+	message := ""
+	for _, key := range []string{"message", "msg"} {
+		if text, ok := fields[key].(string); ok && message == "" {
+			message = text
+			delete(fields, key)
+		}
+	}
+	delete(fields, "level")
+	delete(fields, "time")
+	line := log.WithLevel(level).Str(keyWorker, e.Worker).Str(keyStream, e.Stream)
+	for key, value := range fields {
+		line = line.Interface(foreignKey(key), value)
+	}
+	line.Msg(message)
+}
+
+// foreignKey keeps a worker's own keys from standing twice in a line.
+func foreignKey(key string) string {
+	switch key {
+	case keyWorker, keyStream, keyFunction, keyHandle, "component",
+		zerolog.LevelFieldName, zerolog.TimestampFieldName, zerolog.MessageFieldName:
+		return "worker_" + key
+	default:
+		return key
+	}
+}

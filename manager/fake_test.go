@@ -1,0 +1,287 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// fakeWorker is a worker process without a process.
+type fakeWorker struct {
+	fleet   *fakeFleet
+	name    string
+	pid     int
+	request *workerpb.RunRequest
+	events  chan *workerpb.Event
+	done    chan struct{}
+	over    sync.Once
+	exit    supervisor.Exit
+
+	mu       sync.Mutex
+	deaf     bool // does not answer calls
+	busy     bool // does not leave before its job is done
+	stubborn bool // does not end when it is released
+	told     []*workerpb.SuspectJob
+}
+
+func (w *fakeWorker) PID() int { return w.pid }
+func (w *fakeWorker) Hello() *workerpb.Hello {
+	return &workerpb.Hello{Pid: uint32(w.pid), Description: &workerpb.Description{Contract: 1}}
+}
+func (w *fakeWorker) Events() <-chan *workerpb.Event { return w.events }
+func (w *fakeWorker) Err() error                     { return nil }
+func (w *fakeWorker) Done() <-chan struct{}          { return w.done }
+func (w *fakeWorker) Exit() supervisor.Exit          { return w.exit }
+func (w *fakeWorker) Tail() []string                 { return []string{"last words"} }
+
+func (w *fakeWorker) Release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.stubborn {
+		w.end(supervisor.Exit{PID: w.pid})
+	}
+}
+
+func (w *fakeWorker) Kill() error {
+	w.end(supervisor.Exit{PID: w.pid, Code: -1, Signal: syscall.SIGKILL})
+	return nil
+}
+
+func (w *fakeWorker) Drain(ctx context.Context, reason string) error {
+	w.fleet.log("drain %s %s", w.name, reason)
+	w.mu.Lock()
+	deaf, busy := w.deaf, w.busy
+	w.mu.Unlock()
+	if deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if !busy {
+		w.leave()
+	}
+	return nil
+}
+
+func (w *fakeWorker) Suspect(ctx context.Context, s *workerpb.Suspects) error {
+	w.mu.Lock()
+	w.told = append(w.told, s.GetAdd()...)
+	deaf := w.deaf
+	w.mu.Unlock()
+	w.fleet.log("suspect %s %s", w.name, s.GetAdd()[0].GetJob().GetHandle())
+	if deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+// end ends the process.
+func (w *fakeWorker) end(exit supervisor.Exit) {
+	w.over.Do(func() {
+		w.exit = exit
+		close(w.events)
+		close(w.done)
+	})
+}
+
+func (w *fakeWorker) crash(sig syscall.Signal) {
+	w.end(supervisor.Exit{PID: w.pid, Code: -1, Signal: sig})
+}
+
+func (w *fakeWorker) leave() {
+	w.events <- &workerpb.Event{Event: &workerpb.Event_Left{Left: &workerpb.Left{}}}
+}
+
+// begin takes a job into a slot's record, as a worker does.
+func (w *fakeWorker) begin(slot, function int, handle string) {
+	w.fleet.record(w, slot).Begin(jobrecord.Job{Function: uint16(function), Handle: handle, Hash: 7}, w.fleet.clock(), 10)
+	w.events <- &workerpb.Event{Event: &workerpb.Event_Busy{Busy: &workerpb.Busy{Slot: uint32(slot)}}}
+}
+
+func (w *fakeWorker) finish(slot int) { w.fleet.record(w, slot).End(w.fleet.clock(), false, 10) }
+
+func (w *fakeWorker) retire(reason string) {
+	w.events <- &workerpb.Event{Event: &workerpb.Event_Retiring{Retiring: &workerpb.Retiring{Reason: reason}}}
+}
+
+// fakeFleet is a pool whose processes are fakes.
+type fakeFleet struct {
+	t     *testing.T
+	pool  *pool
+	begun time.Time
+	// prepare is called with each worker before it runs; an error is that of its
+	// start. May be nil.
+	prepare func(*fakeWorker) error
+
+	mu      sync.Mutex
+	workers []*fakeWorker
+	tries   []time.Duration // when starts were tried, since the beginning
+	lines   []string
+	events  []Event
+}
+
+// runPool runs a pool in a synctest bubble until body returns, then stops it.
+func runPool(t *testing.T, plan PoolPlan, prepare func(*fakeWorker) error, body func(*fakeFleet)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeFleet(t, dir, plan, prepare)
+		var loop sync.WaitGroup
+		loop.Go(func() { f.pool.run(t.Context()) })
+		synctest.Wait()
+		body(f)
+		ask(f.pool, func() bool { f.pool.stop(t.Context()); return true })
+		loop.Wait()
+		if err := f.pool.cfg.records.close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func newFakeFleet(t *testing.T, dir string, plan PoolPlan, prepare func(*fakeWorker) error) *fakeFleet {
+	t.Helper()
+	if plan.Concurrency == 0 {
+		plan.Concurrency = 1
+	}
+	records, err := newRecordTable(filepath.Join(dir, "records"), plan.Slots+2*plan.Concurrency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fakeFleet{t: t, begun: time.Now(), prepare: prepare}
+	emit := func(e Event) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.events = append(f.events, e)
+	}
+	servers := []string{"127.0.0.1:4730"}
+	f.pool = newPool(poolConfig{
+		plan: &plan, host: "web1", servers: servers, records: records,
+		delay: func(int) time.Duration { return 0 },
+		start: f.start, note: func(string, time.Duration, *supervisor.Process) {}, forget: func(int) {},
+		tell: func(ctx context.Context, function string, s *workerpb.Suspects, except process) {
+			tellPools(ctx, []*pool{f.pool}, function, s, except)
+		},
+		gate: newGate(100), ledger: newLedger(100), reach: newServers(servers, emit), emit: emit,
+		random: func() float64 { return 1 }, clock: f.clock,
+	})
+	return f
+}
+
+// clock is the fake time as job records keep it.
+func (f *fakeFleet) clock() time.Duration { return time.Hour + time.Since(f.begun) }
+
+func (f *fakeFleet) start(_ context.Context, launch host.Launch) (process, error) {
+	w := &fakeWorker{
+		fleet: f, name: launch.Name, request: launch.Request(),
+		events: make(chan *workerpb.Event, 16), done: make(chan struct{}),
+	}
+	f.mu.Lock()
+	w.pid = 1000 + len(f.tries)
+	f.tries = append(f.tries, time.Since(f.begun))
+	f.mu.Unlock()
+	if f.prepare != nil {
+		if err := f.prepare(w); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	f.workers = append(f.workers, w)
+	f.mu.Unlock()
+	return w, nil
+}
+
+func (f *fakeFleet) record(w *fakeWorker, slot int) *jobrecord.Record {
+	r, err := f.pool.cfg.records.file.Record(int(w.request.GetSlots()[slot].GetRecord()))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return r
+}
+
+func (f *fakeFleet) log(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lines = append(f.lines, fmt.Sprintf(format, args...))
+}
+
+// worker returns the last worker of that name.
+func (f *fakeFleet) worker(name string) *fakeWorker {
+	f.t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range slices.Backward(f.workers) {
+		if w.name == name {
+			return w
+		}
+	}
+	f.t.Fatalf("no worker %s", name)
+	return nil
+}
+
+func (f *fakeFleet) started() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.workers)
+}
+
+func (f *fakeFleet) status() PoolStatus {
+	f.t.Helper()
+	s, ok := ask(f.pool, func() PoolStatus { return f.pool.status(time.Now()) })
+	if !ok {
+		f.t.Fatal("the pool's loop has ended")
+	}
+	return s
+}
+
+// states counts the pool's workers by state.
+func (f *fakeFleet) states() map[State]int {
+	f.t.Helper()
+	states := map[State]int{}
+	for _, w := range f.status().Workers {
+		states[w.State]++
+	}
+	return states
+}
+
+// seen returns the events of type T.
+func seen[T Event](f *fakeFleet) []T {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []T
+	for _, e := range f.events {
+		if e, ok := e.(T); ok {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// pass lets time pass, and all that happens in it.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+var errNoStart = errors.New("no interpreter")
+
+func onePlan(slots int) PoolPlan {
+	return PoolPlan{
+		Name: "resize", Kind: KindPlugin, Slots: slots, Workers: slots, Concurrency: 1,
+		Functions: []FunctionPlan{
+			{Name: "resize", Grace: time.Minute, JobAttempts: 3, OnTimeout: config.Fail, OnCrash: config.Reissue},
+		},
+	}
+}

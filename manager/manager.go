@@ -1,0 +1,352 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// ExecArg is the argument that makes this project's own binary a worker that
+// starts an executable for each job.
+const ExecArg = "worker-exec"
+
+// ErrStarted is the error of a second Start.
+var ErrStarted = errors.New("manager was started before")
+
+// Config says what a Manager works with.
+type Config struct {
+	// Settings is the config file. Required.
+	Settings *config.Config
+	// Plan is what to run. If it is nil, Start looks for the programs and makes one.
+	Plan *Plan
+	// Self is the path of this project's binary, which executables are run with.
+	// That of this process if empty.
+	Self string
+	// Env is the environment of the workers. That of this process if nil, without
+	// what its service manager meant for it alone.
+	Env []string
+	// Hostname begins the client ids that job servers show. The machine's name if
+	// empty.
+	Hostname string
+	// StartConcurrency is how many workers are started at a time. Two for each
+	// processor if zero.
+	StartConcurrency int
+	// Logger gets a line for each event.
+	Logger zerolog.Logger
+	// OnEvent is given each event too. It is called from many goroutines, must
+	// return soon, and must not call the manager. May be nil.
+	OnEvent func(Event)
+}
+
+// Manager runs a fleet of workers. Its methods may be called from any goroutine.
+// There is one at a time in a process.
+type Manager struct {
+	cfg     Config
+	env     []string
+	servers []string
+	sup     *supervisor.Supervisor
+	dir     *runDir
+	roster  *roster
+	host    *host.Host
+	ledger  *ledger
+	reach   *servers
+
+	background sync.WaitGroup // pool loops, and those that deal with leftovers
+
+	mu       sync.Mutex
+	started  bool
+	plan     *Plan
+	pools    []*pool // of those that run
+	cancel   context.CancelFunc
+	stopping chan struct{} // closed when Stop was called
+	stopped  chan struct{} // closed when it is over
+	stopErr  error         // valid then
+	hurried  int
+}
+
+// New prepares a manager: it becomes the parent of all that its workers leave
+// behind, and makes its runtime directory. No worker is started. A manager has to
+// be stopped.
+func New(cfg Config) (*Manager, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		cfg: cfg, env: workerEnv(cfg.Env), ledger: newLedger(maxSuspects),
+		stopping: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	for _, h := range cfg.Settings.Hosts() {
+		address, err := gearclient.NormalizeAddr(h)
+		if err != nil {
+			return nil, fmt.Errorf("create manager: %w", err)
+		}
+		if !slices.Contains(m.servers, address) {
+			m.servers = append(m.servers, address)
+		}
+	}
+	m.reach = newServers(m.servers, m.emit)
+	if err := m.open(); err != nil {
+		m.close()
+		return nil, fmt.Errorf("create manager: %w", err)
+	}
+	return m, nil
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Settings == nil {
+		return c, errors.New("create manager: internal error: no settings")
+	}
+	var err error
+	if c.Self == "" {
+		if c.Self, err = os.Executable(); err != nil {
+			return c, fmt.Errorf("create manager: find own binary: %w", err)
+		}
+	}
+	if c.Hostname == "" {
+		if c.Hostname, err = os.Hostname(); err != nil {
+			return c, fmt.Errorf("create manager: find name of this machine: %w", err)
+		}
+	}
+	if c.Env == nil {
+		c.Env = os.Environ()
+	}
+	return c, nil
+}
+
+// workerEnv drops what a service manager gave to this process alone: a worker that
+// spoke to it in our name would confuse it.
+func workerEnv(env []string) []string {
+	own := []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
+	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		key, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(own, key)
+	})
+}
+
+// open makes what close gives back.
+func (m *Manager) open() (err error) {
+	if m.dir, err = makeRunDir(m.cfg.Settings.RuntimeDir()); err != nil {
+		return err
+	}
+	if m.roster, err = newRoster(m.dir.path); err != nil {
+		return err
+	}
+	m.sup, err = supervisor.New(supervisor.Config{
+		Subreaper: true, OnOrphan: func(e supervisor.Exit) { m.emit(OrphanReaped{Exit: e}) },
+	})
+	if err != nil {
+		return err
+	}
+	m.host, err = host.New(host.Config{Supervisor: m.sup, Dir: m.dir.path})
+	return err
+}
+
+// close gives back what open made. The supervisor is stopped by Stop.
+func (m *Manager) close() {
+	m.reach.close()
+	if m.roster != nil {
+		_ = m.roster.close() // it is removed
+	}
+	if m.dir != nil {
+		_ = m.dir.remove() // what cannot be removed is a dead manager's to the next
+	}
+}
+
+// emit tells of an event.
+func (m *Manager) emit(e Event) {
+	e.log(m.cfg.Logger)
+	if m.cfg.OnEvent != nil {
+		m.cfg.OnEvent(e)
+	}
+}
+
+// Describer returns what asks plugins for their functions. It works until the
+// manager is stopped.
+func (m *Manager) Describer() Describer { return describer{host: m.host, env: m.env} }
+
+// Dir is the runtime directory of this manager. It is removed by Stop.
+func (m *Manager) Dir() string { return m.dir.path }
+
+// MakePlan looks for the programs and plans the fleet. It blocks while plugins are
+// asked what they perform. Nothing else is started.
+func (m *Manager) MakePlan(ctx context.Context) (*Plan, []config.Problem) {
+	programs, problems := Scan(ctx, m.cfg.Settings, m.Describer())
+	plan, more := NewPlan(m.cfg.Settings, programs)
+	return plan, append(problems, more...)
+}
+
+// Start starts the fleet and returns when all pools have begun to. It does not
+// wait for workers to be ready; events and Snapshot tell that. The fleet lives on
+// when ctx ends, which ends only Start itself. Problems of single programs are
+// events. After an error the manager still has to be stopped.
+func (m *Manager) Start(ctx context.Context) error {
+	m.mu.Lock()
+	again := m.started
+	m.started = true
+	m.mu.Unlock()
+	if again {
+		return ErrStarted
+	}
+	plan := m.cfg.Plan
+	if plan == nil {
+		var problems []config.Problem
+		plan, problems = m.MakePlan(ctx)
+		for _, p := range problems {
+			m.emit(ProblemFound{Problem: p})
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("start manager: %w", context.Cause(ctx))
+	}
+	return m.startFleet(context.WithoutCancel(ctx), plan)
+}
+
+// startFleet starts the pools of a plan, unless the manager was stopped meanwhile.
+func (m *Manager) startFleet(ctx context.Context, plan *Plan) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	select {
+	case <-m.stopping:
+		return fmt.Errorf("start manager: %w", errStopping)
+	default:
+	}
+	ctx, m.cancel = context.WithCancel(ctx)
+	m.plan = plan
+	for _, dead := range m.dir.deadRunDirs() {
+		m.background.Go(func() { leftovers(ctx, dead, m.emit) })
+	}
+	pools, err := m.makePools(plan)
+	if err != nil {
+		return fmt.Errorf("start manager: %w", err)
+	}
+	m.pools = pools
+	started := FleetStarted{Dir: m.dir.path, Pools: len(m.pools), Servers: m.servers}
+	for _, p := range m.pools {
+		started.Workers += len(p.places)
+		started.Slots += p.cfg.plan.Slots
+	}
+	m.emit(started)
+	for _, p := range m.pools {
+		m.background.Go(func() { p.run(ctx) })
+	}
+	return nil
+}
+
+// makePools makes the pools whose workers can be run.
+func (m *Manager) makePools(plan *Plan) (pools []*pool, err error) {
+	defer func() {
+		if err != nil {
+			closeRecords(pools)
+		}
+	}()
+	g := newGate(m.cfg.StartConcurrency)
+	splay := m.cfg.Settings.InitialSpawnSplay()
+	before := 0 // workers of the pools before
+	for i := range plan.Pools {
+		pp := &plan.Pools[i]
+		if pp.Workers == 0 {
+			continue
+		}
+		prog, ok := m.program(pp)
+		if !ok {
+			m.emit(PoolNotRun{Pool: pp.Name, Kind: pp.Kind, Slots: pp.Slots})
+			continue
+		}
+		// Two workers of each pool may have a successor beside them.
+		path := filepath.Join(m.dir.path, fmt.Sprintf("records%d", i))
+		records, err := newRecordTable(path, pp.Slots+2*pp.Concurrency)
+		if err != nil {
+			return pools, err
+		}
+		first := before
+		before += pp.Workers
+		pools = append(pools, newPool(poolConfig{
+			plan: pp, program: prog, host: m.cfg.Hostname, servers: m.servers, records: records,
+			verbosity: m.cfg.Settings.Verbose(), maxData: m.cfg.Settings.MaxJobSize(),
+			delay: func(n int) time.Duration { return time.Duration(first+n) * splay },
+			start: m.startWorker, note: m.note, forget: m.roster.drop, tell: m.tell,
+			gate: g, ledger: m.ledger, reach: m.reach, emit: m.emit,
+			random: rand.Float64, clock: jobrecord.Now,
+		}))
+	}
+	return pools, nil
+}
+
+// closeRecords unmaps the records of pools that do not run, or no more. Their files
+// go with the runtime directory.
+func closeRecords(pools []*pool) {
+	for _, p := range pools {
+		_ = p.cfg.records.close() // shared memory: nothing is lost
+	}
+}
+
+// program is what the workers of a pool execute; ok is false for kinds that are
+// not run yet.
+func (m *Manager) program(pp *PoolPlan) (prog program, ok bool) {
+	switch pp.Kind {
+	case KindPlugin:
+		return program{path: pp.Program, env: m.env}, true
+	case KindExec:
+		return program{path: m.cfg.Self, args: []string{ExecArg}, env: m.env}, true
+	case KindPHP, KindStandalone:
+	}
+	return program{}, false
+}
+
+func (m *Manager) startWorker(ctx context.Context, launch host.Launch) (process, error) {
+	w, err := m.host.Start(ctx, launch)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// note writes a process into the roster for as long as it lives.
+func (m *Manager) note(worker string, grace time.Duration, proc *supervisor.Process) {
+	// An error costs only what a manager after this one knows.
+	_ = m.roster.add(rosterEntry{pid: proc.PID(), start: proc.StartTime(), grace: grace, name: worker})
+}
+
+// Snapshot returns the fleet as it is now. It blocks for no longer than the pools
+// take to look at themselves.
+func (m *Manager) Snapshot() Snapshot {
+	m.mu.Lock()
+	plan, pools := m.plan, m.pools
+	m.mu.Unlock()
+	s := Snapshot{At: time.Now(), Servers: m.reach.status(m.servers)}
+	if plan == nil {
+		return s
+	}
+	status := map[*PoolPlan]PoolStatus{}
+	for _, p := range pools {
+		if st, ok := ask(p, func() PoolStatus { return p.status(time.Now()) }); ok {
+			status[p.cfg.plan] = st
+		} else {
+			status[p.cfg.plan] = p.final
+		}
+	}
+	for i := range plan.Pools {
+		st, ok := status[&plan.Pools[i]]
+		if !ok {
+			st = planned(&plan.Pools[i])
+		}
+		s.Pools = append(s.Pools, st)
+	}
+	return s
+}

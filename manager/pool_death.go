@@ -1,0 +1,132 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+// exited is called when a worker's process has ended and all its events have been
+// heard.
+func (p *pool) exited(ctx context.Context, w *worker) {
+	now := time.Now()
+	jobs := p.inHand(w)
+	count := p.cfg.records.count(w.records).minus(w.base)
+	w.state, _ = w.state.next(triggerExit)
+	p.vacate(w)
+	p.cfg.forget(w.pid)
+	for _, s := range w.slots {
+		for server := range s.connected {
+			p.cfg.reach.leave(server)
+		}
+	}
+	if failedStart(exitFacts{
+		ready: true, planned: w.retired != "", killed: w.killed, hadJob: count.begun > 0, jobs: len(jobs), uptime: now.Sub(w.ready),
+	}) {
+		p.failed(w, now)
+	} else {
+		p.proven(w)
+	}
+	exit := p.report(w, jobs, count, now)
+	cause := fmt.Sprintf("worker %s %s", w.place.name, exit)
+	var hand []handJob
+	for _, j := range jobs {
+		hand = append(hand, j.handJob)
+	}
+	free := func() { p.cfg.records.give(w.records) }
+	if blamed := charges(hand, w.killed, w.retired, cause); len(blamed) > 0 {
+		p.account(ctx, blamed, nil, free)
+		return
+	}
+	free()
+}
+
+// report tells of an exit and returns it in words.
+func (p *pool) report(w *worker, jobs []recordedJob, count counters, now time.Time) string {
+	e := WorkerExited{
+		Worker: w.place.name, PID: w.pid, Exit: w.proc.Exit(), Uptime: now.Sub(w.ready),
+		Done: count.done, Failed: count.failed, Retired: w.retired, Killed: string(w.killed),
+	}
+	if w.left && e.Retired == "" {
+		e.Retired = "it left"
+	}
+	if !p.stopping && w.place.worker == nil {
+		e.Wait = max(0, p.startAt(w.place).Sub(now))
+	}
+	for _, j := range jobs {
+		e.InHand = append(e.InHand, j.status(w))
+	}
+	if e.Crashed() {
+		e.Tail = w.proc.Tail()
+	}
+	if err := w.proc.Err(); err != nil && !w.left && e.Exit.Success() {
+		e.Stream = err.Error()
+	}
+	w.place.lastExit = e.Exit.String()
+	p.cfg.emit(e)
+	return e.Exit.String()
+}
+
+func (j recordedJob) status(w *worker) JobInHand {
+	return JobInHand{
+		Function: j.function.Name, Server: j.job.server, Handle: j.job.handle,
+		Slot: w.place.first + j.slot, Since: j.age,
+	}
+}
+
+// account charges jobs and tells every worker that performs their functions; the
+// one that reported them, if any, comes last. When all know, then is called by the
+// loop.
+func (p *pool) account(ctx context.Context, blamed []charge, reporter process, then func()) {
+	byFunction := map[string]*workerpb.Suspects{}
+	for _, c := range blamed {
+		s := p.cfg.ledger.charge(c)
+		p.cfg.emit(JobSuspected{
+			Function: c.function.Name, Server: c.job.server, Handle: c.job.handle,
+			Attempts: int(s.GetAttempts()), Fail: s.GetFail(), Cause: s.GetCause(),
+		})
+		if byFunction[c.function.Name] == nil {
+			byFunction[c.function.Name] = &workerpb.Suspects{}
+		}
+		byFunction[c.function.Name].Add = append(byFunction[c.function.Name].Add, s)
+	}
+	p.pending++
+	p.helpers.Go(func() {
+		for function, s := range byFunction {
+			p.cfg.tell(ctx, function, s, reporter)
+			if reporter != nil {
+				p.callSuspect(ctx, reporter, s)
+			}
+		}
+		p.post(func() {
+			p.pending--
+			if then != nil {
+				then()
+			}
+		})
+	})
+}
+
+// audience are the workers that can be told something; except is left out.
+func (p *pool) audience(except process) []process {
+	var procs []process
+	for _, w := range p.workers() {
+		if w.proc != nil && w.proc != except && !w.left {
+			procs = append(procs, w.proc)
+		}
+	}
+	return procs
+}
+
+// performs tells whether the pool performs a function. It reads nothing that
+// changes.
+func (p *pool) performs(function string) bool {
+	for _, f := range p.cfg.plan.Functions {
+		if f.Name == function {
+			return true
+		}
+	}
+	return false
+}

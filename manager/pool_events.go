@@ -1,0 +1,142 @@
+package manager
+
+import (
+	"context"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+// heard is called with each event of a worker, in order.
+func (p *pool) heard(ctx context.Context, w *worker, event *workerpb.Event) {
+	switch e := event.GetEvent().(type) {
+	case *workerpb.Event_Ready:
+		p.slotReady(w, e.Ready)
+	case *workerpb.Event_Lost:
+		p.slotLost(w, e.Lost)
+	case *workerpb.Event_Busy:
+		p.slotBusy(w, e.Busy)
+	case *workerpb.Event_Idle:
+		if s := w.slot(e.Idle.GetSlot()); s != nil {
+			s.busy = false
+			p.planWatch(w, time.Now())
+		}
+	case *workerpb.Event_Retiring:
+		p.retiring(w, e.Retiring)
+	case *workerpb.Event_Left:
+		p.hasLeft(w)
+	case *workerpb.Event_Log:
+		p.cfg.emit(WorkerLogged{Worker: w.place.name, Log: e.Log})
+	case *workerpb.Event_JobCrashed:
+		p.jobCrashed(ctx, w, e.JobCrashed)
+	case *workerpb.Event_Undelivered:
+		job := e.Undelivered.GetJob()
+		p.cfg.emit(JobUndelivered{
+			Worker: w.place.name, Function: e.Undelivered.GetFunction(),
+			Server: job.GetServer(), Handle: job.GetHandle(), Err: e.Undelivered.GetError(),
+		})
+	}
+}
+
+// slot returns what is known of a slot, or nil if the worker has none of that
+// number.
+func (w *worker) slot(n uint32) *slotState {
+	if int(n) >= len(w.slots) {
+		return nil
+	}
+	return &w.slots[n]
+}
+
+func (p *pool) slotReady(w *worker, e *workerpb.Ready) {
+	s := w.slot(e.GetSlot())
+	if s == nil || s.connected[e.GetServer()] {
+		return
+	}
+	if s.connected == nil {
+		s.connected = map[string]bool{}
+	}
+	s.connected[e.GetServer()] = true
+	p.cfg.reach.connect(e.GetServer())
+	p.cfg.emit(SlotConnected{Worker: w.place.name, Slot: w.place.first + int(e.GetSlot()), Server: e.GetServer()})
+}
+
+func (p *pool) slotLost(w *worker, e *workerpb.Lost) {
+	s := w.slot(e.GetSlot())
+	if s == nil {
+		return
+	}
+	was := s.connected[e.GetServer()]
+	delete(s.connected, e.GetServer())
+	p.cfg.reach.lose(e.GetServer(), e.GetError(), was)
+	p.cfg.emit(SlotLost{
+		Worker: w.place.name, Slot: w.place.first + int(e.GetSlot()), Server: e.GetServer(), Err: e.GetError(),
+	})
+}
+
+func (p *pool) slotBusy(w *worker, e *workerpb.Busy) {
+	s := w.slot(e.GetSlot())
+	if s == nil {
+		return
+	}
+	s.busy = true
+	p.proven(w)
+	p.planWatch(w, time.Now())
+}
+
+// retiring is called when a worker has decided to leave. Its successor need not
+// wait for its last job.
+func (p *pool) retiring(w *worker, e *workerpb.Retiring) {
+	state, ok := w.state.next(triggerDrain)
+	if !ok {
+		return // it answers our own drain
+	}
+	w.state, w.retired = state, e.GetReason()
+	p.cfg.emit(WorkerRetiring{Worker: w.place.name, PID: w.pid, Reason: e.GetReason(), Detail: e.GetDetail()})
+	if hasGrace(e.GetReason()) {
+		w.drained = time.Now()
+		w.checkAt = w.drained.Add(idleGrace)
+	}
+	if !p.stopping {
+		p.vacate(w)
+		w.place.leaving = append(w.place.leaving, w)
+	}
+}
+
+// hasGrace tells whether the jobs in hand of a worker that retires for that reason
+// have only their grace. Where it retires because it has done enough they have as
+// long as any job.
+func hasGrace(reason string) bool {
+	switch reason {
+	case "max_runs", "max_lifetime", "max_memory":
+		return false
+	default:
+		return true
+	}
+}
+
+// hasLeft is called when a worker has left every server.
+func (p *pool) hasLeft(w *worker) {
+	w.left = true
+	w.release(time.Now())
+}
+
+// silent is called when no event of a worker can come any more. Its process is
+// about to end; if its connection broke otherwise, it finishes what it does as if
+// the manager had died.
+func (p *pool) silent(w *worker) {
+	if w.left {
+		return
+	}
+	now := time.Now()
+	w.drained = now // its jobs in hand have their grace
+	w.checkAt = now.Add(idleGrace)
+	w.proc.Release()
+}
+
+// release lets the process of a worker that has left end.
+func (w *worker) release(now time.Time) {
+	w.leftAt = now
+	w.checkAt = now.Add(releaseGrace)
+	w.watchAt = time.Time{}
+	w.proc.Release()
+}

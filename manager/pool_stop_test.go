@@ -1,0 +1,136 @@
+package manager
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// stopAndWait stops a pool and returns how long that took.
+func stopAndWait(f *fakeFleet, hurry func(waited time.Duration) int) time.Duration {
+	begun := time.Now()
+	ask(f.pool, func() bool { f.pool.stop(f.t.Context()); return true })
+	for {
+		synctest.Wait()
+		select {
+		case <-f.pool.done:
+			return time.Since(begun)
+		default:
+		}
+		if hurry != nil {
+			if level := hurry(time.Since(begun)); level > 0 {
+				ask(f.pool, func() bool { f.pool.hurryUp(level); return true })
+			}
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+func TestStopIdle(t *testing.T) {
+	t.Parallel()
+	runPool(t, onePlan(50), nil, func(f *fakeFleet) {
+		if took := stopAndWait(f, nil); took != 0 {
+			t.Errorf("took %v", took)
+		}
+		for _, e := range seen[WorkerExited](f) {
+			if e.Retired != "stop" || e.Killed != "" {
+				t.Errorf("exit %+v", e)
+			}
+		}
+	})
+}
+
+func TestStopBusy(t *testing.T) {
+	t.Parallel()
+	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.mu.Lock()
+		w.busy = true
+		w.mu.Unlock()
+		w.begin(0, 0, "H:a:1")
+		synctest.Wait()
+		time.AfterFunc(3*time.Second, func() {
+			w.finish(0)
+			w.leave()
+		})
+		if took := stopAndWait(f, nil); took != 3*time.Second {
+			t.Errorf("took %v, want the 3 s of the job", took)
+		}
+		if n := len(seen[WorkerKilled](f)); n != 0 {
+			t.Errorf("%d kills", n)
+		}
+	})
+}
+
+func TestStopGrace(t *testing.T) {
+	t.Parallel()
+	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.mu.Lock()
+		w.busy = true
+		w.mu.Unlock()
+		w.begin(0, 0, "H:a:1")
+		synctest.Wait()
+		if took := stopAndWait(f, nil); took != time.Minute {
+			t.Errorf("took %v, want the grace of a minute", took)
+		}
+		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Reason != string(killGrace) {
+			t.Errorf("kills %+v", kills)
+		}
+		if n := len(seen[JobSuspected](f)); n != 0 {
+			t.Errorf("%d jobs charged with our own kill", n)
+		}
+	})
+}
+
+func TestStopHurry(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		levels map[time.Duration]int
+		want   time.Duration
+	}{
+		"twice":      {map[time.Duration]int{2 * time.Second: 1}, 3 * time.Second},
+		"five times": {map[time.Duration]int{2 * time.Second: 1, 2500 * time.Millisecond: 4}, 2500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runPool(t, onePlan(2), nil, func(f *fakeFleet) {
+				w := f.worker("resize/1")
+				w.mu.Lock()
+				w.busy = true
+				w.mu.Unlock()
+				w.begin(0, 0, "H:a:1")
+				synctest.Wait()
+				took := stopAndWait(f, func(waited time.Duration) int { return c.levels[waited] })
+				if took < c.want || took > c.want+50*time.Millisecond { // as fine as stopAndWait looks
+					t.Errorf("took %v, want %v", took, c.want)
+				}
+			})
+		})
+	}
+}
+
+func TestStopUnresponsive(t *testing.T) {
+	t.Parallel()
+	prepare := func(w *fakeWorker) error {
+		w.deaf = true
+		return nil
+	}
+	runPool(t, onePlan(2), prepare, func(f *fakeFleet) {
+		if took := stopAndWait(f, nil); took != callTimeout {
+			t.Errorf("took %v, want %v", took, callTimeout)
+		}
+	})
+}
+
+func TestStopInBackoff(t *testing.T) {
+	t.Parallel()
+	prepare := func(*fakeWorker) error { return errors.New("no interpreter") }
+	runPool(t, onePlan(2), prepare, func(f *fakeFleet) {
+		pass(10 * time.Second)
+		if took := stopAndWait(f, nil); took != 0 {
+			t.Errorf("took %v", took)
+		}
+	})
+}

@@ -1,0 +1,201 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+const (
+	// overdueSlack is how long a job may be over its timeout before its worker is
+	// killed. A worker that can deals with it at the timeout itself, and gives its
+	// code 200 ms to stop.
+	overdueSlack = 500 * time.Millisecond
+	// crashNews is how long a job stays untouched that the worker has said to have
+	// crashed, while all workers are told of it.
+	crashNews = 2 * time.Second
+	// idleGrace is how long an idle worker may take to leave: a server that does not
+	// answer its last call is given up after a while.
+	idleGrace = 5 * time.Second
+	// releaseGrace is how long a worker that has left may take to end.
+	releaseGrace = 5 * time.Second
+)
+
+// hurryGrace is the grace that is left when the manager was told to hurry so many
+// times; ok is false if it was not.
+func hurryGrace(level int) (grace time.Duration, ok bool) {
+	switch {
+	case level <= 0:
+		return 0, false
+	case level < 4:
+		return time.Second, true
+	default:
+		return 0, true
+	}
+}
+
+// planWatch decides when the jobs in hand of a worker are looked at: when the
+// first of them may be over its timeout. There is nothing to look at while it is
+// idle, or if its functions have no timeouts.
+func (p *pool) planWatch(w *worker, now time.Time) {
+	w.watchAt = time.Time{}
+	if w.killed != notKilled || w.left {
+		return
+	}
+	next, ok := p.shortestTimeout()
+	if !ok || !slices.ContainsFunc(w.slots, func(s slotState) bool { return s.busy }) {
+		return
+	}
+	for _, j := range p.inHand(w) {
+		if limit := j.function.Timeout; limit > 0 {
+			next = min(next, limit-j.age)
+		}
+	}
+	w.watchAt = now.Add(max(next, 0) + overdueSlack)
+}
+
+func (p *pool) shortestTimeout() (shortest time.Duration, ok bool) {
+	for _, f := range p.cfg.plan.Functions {
+		if f.Timeout > 0 && (!ok || f.Timeout < shortest) {
+			shortest, ok = f.Timeout, true
+		}
+	}
+	return shortest, ok
+}
+
+// longestGrace is the longest that a job of the pool may go on when its worker has
+// to leave.
+func (p *pool) longestGrace() (longest time.Duration) {
+	for _, f := range p.cfg.plan.Functions {
+		longest = max(longest, f.Grace)
+	}
+	return longest
+}
+
+// recordedJob is a job that a record shows.
+type recordedJob struct {
+	handJob
+	slot int           // in its worker, from 0
+	age  time.Duration // how long it has been running
+}
+
+// inHand reads the records of a worker.
+func (p *pool) inHand(w *worker) []recordedJob {
+	var jobs []recordedJob
+	for slot, record := range w.records {
+		s := p.cfg.records.read(record)
+		if !s.Busy || int(s.Server) >= len(p.cfg.servers) || int(s.Function) >= len(p.cfg.plan.Functions) {
+			continue
+		}
+		j := recordedJob{slot: slot, age: p.cfg.clock() - s.Start}
+		j.job = jobKey{server: p.cfg.servers[s.Server], handle: s.Handle, hash: s.Hash}
+		j.function = p.cfg.plan.Functions[s.Function]
+		j.overdue = j.function.Timeout > 0 && j.age >= j.function.Timeout
+		j.charged = w.suspected[j.job]
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+// watch kills a worker one of whose jobs is over its timeout by more than a worker
+// that lives would let it be.
+func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
+	late, wait := p.late(w)
+	if len(late) == 0 {
+		p.planWatch(w, now)
+		if wait > 0 {
+			w.watchAt = now.Add(wait)
+		}
+		return
+	}
+	w.watchAt = time.Time{}
+	var marked []charge
+	for _, j := range late {
+		if j.function.OnTimeout != config.Reissue && !j.charged {
+			w.suspected[j.job] = true
+			marked = append(marked, overdueCharge(j.handJob))
+		}
+	}
+	detail := fmt.Sprintf("job %s of %s is over its timeout of %v", late[0].job.handle, late[0].function.Name, late[0].function.Timeout)
+	if len(marked) == 0 {
+		p.kill(w, killTimeout, detail)
+		return
+	}
+	p.account(ctx, marked, nil, func() { p.kill(w, killTimeout, detail) })
+}
+
+// late returns the jobs for which a worker is killed. Those that it has reported
+// as crashed are with it until everyone has been told of them, for wait.
+func (p *pool) late(w *worker) (late []recordedJob, wait time.Duration) {
+	for _, j := range p.inHand(w) {
+		over := j.age - j.function.Timeout
+		switch {
+		case j.function.Timeout <= 0 || over < overdueSlack:
+		case j.charged && over < crashNews:
+			wait = crashNews - over
+		default:
+			late = append(late, j)
+		}
+	}
+	return late, wait
+}
+
+// checkLeaving kills a worker whose grace is over, or plans the next look.
+func (p *pool) checkLeaving(w *worker, now time.Time) {
+	w.checkAt = time.Time{}
+	if w.killed != notKilled || w.proc == nil {
+		return
+	}
+	if grace, ok := hurryGrace(p.hurry); ok {
+		p.killAfter(w, now, w.hurried, grace, "the manager was told to hurry")
+		return
+	}
+	if w.left {
+		p.killAfter(w, now, w.leftAt, releaseGrace, "it left and did not end")
+		return
+	}
+	if w.drained.IsZero() {
+		return
+	}
+	grace, why := idleGrace, "it did not leave"
+	for _, j := range p.inHand(w) {
+		if j.function.Grace >= grace || why == "it did not leave" {
+			grace = j.function.Grace
+			why = fmt.Sprintf("job %s of %s was not done within the grace of %v", j.job.handle, j.function.Name, grace)
+		}
+	}
+	p.killAfter(w, now, w.drained, grace, why)
+}
+
+func (p *pool) killAfter(w *worker, now, since time.Time, grace time.Duration, why string) {
+	if at := since.Add(grace); now.Before(at) {
+		w.checkAt = at
+		return
+	}
+	reason := killGrace
+	if p.hurry > 0 {
+		reason = killStop
+	}
+	p.kill(w, reason, why)
+}
+
+// jobCrashed is called when the executable that performed a job died, or a job
+// goes back to the queue because of its timeout. The worker waits until it is told
+// of it, after all others.
+func (p *pool) jobCrashed(ctx context.Context, w *worker, e *workerpb.JobCrashed) {
+	key := keyOf(e.GetJob())
+	i := slices.IndexFunc(p.cfg.plan.Functions, func(f FunctionPlan) bool { return f.Name == e.GetFunction() })
+	if i < 0 || w.suspected[key] {
+		return
+	}
+	w.suspected[key] = true
+	function := p.cfg.plan.Functions[i]
+	p.account(ctx, []charge{{
+		job: key, function: function, attempt: true, cause: e.GetCause(),
+		fail: !e.GetTimeout() && function.OnCrash == config.Fail,
+	}}, w.proc, nil)
+}

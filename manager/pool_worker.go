@@ -1,0 +1,252 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// callTimeout is how long a worker may take to answer a call before it counts as
+// unresponsive. It answers from a goroutine that does nothing else.
+const callTimeout = 5 * time.Second
+
+// worker is one child process, from the decision to start it to its end. It
+// belongs to the loop of its pool.
+type worker struct {
+	place    *place
+	state    State
+	proc     process // nil until it has said hello
+	pid      int     // 0 until the process exists
+	records  []int   // of its slots
+	base     counters
+	slots    []slotState
+	launched time.Time // when it was decided to start it
+	ready    time.Time // hello; zero before
+	abandon  context.CancelCauseFunc
+	known    uint64 // version of the suspects that its run request held
+
+	proven   bool
+	provenAt time.Time // when it is, if nothing happens before; zero afterwards
+
+	retired   string    // why it leaves as planned
+	drained   time.Time // since when its grace runs; zero: it has none
+	left      bool      // it has left every server, or its connection is over
+	leftAt    time.Time
+	hurried   time.Time // when the manager was first told to hurry
+	checkAt   time.Time // when its leaving is looked at
+	watchAt   time.Time // when its jobs in hand are looked at
+	killed    killReason
+	suspected map[jobKey]bool // jobs of its that were charged already
+}
+
+// slotState is what a worker has told of one of its slots.
+type slotState struct {
+	busy      bool
+	connected map[string]bool // to servers
+}
+
+// placeName is the name of the workers of a place.
+func placeName(pool string, first int) string { return fmt.Sprintf("%s/%d", pool, first) }
+
+// launch starts the next worker of a place.
+func (p *pool) launch(ctx context.Context, pl *place, records []int) {
+	now := time.Now()
+	starting, cancel := context.WithCancelCause(ctx)
+	w := &worker{
+		place: pl, state: StateStarting, records: records, base: p.cfg.records.count(records), launched: now,
+		slots: make([]slotState, pl.slots), abandon: cancel, suspected: map[jobKey]bool{},
+	}
+	pl.worker = w
+	pl.starts++
+	pl.notBefore = now.Add(restartSpacing)
+	lifetime := p.lifetime()
+	p.helpers.Go(func() {
+		defer cancel(nil)
+		p.follow(ctx, starting, w, lifetime)
+	})
+}
+
+// lifetime is the age at which a worker is to retire, with its random part.
+func (p *pool) lifetime() time.Duration {
+	most := p.cfg.plan.MaxLifetime
+	if most <= 0 {
+		return 0
+	}
+	return most + time.Duration(p.cfg.random()*float64(p.cfg.plan.RestartSplay))
+}
+
+// follow starts a worker and tells the loop, in order, all that it hears of it
+// until its end. The start is given up when starting ends. It does not touch what
+// belongs to the loop.
+func (p *pool) follow(ctx, starting context.Context, w *worker, lifetime time.Duration) {
+	proc, err := p.start(starting, w, lifetime)
+	if err != nil {
+		given := errors.Is(context.Cause(starting), errStopping)
+		p.post(func() { p.notStarted(w, err, given) })
+		return
+	}
+	p.post(func() { p.started(ctx, w, proc) })
+	for ev := range proc.Events() {
+		p.post(func() { p.heard(ctx, w, ev) })
+	}
+	p.post(func() { p.silent(w) })
+	<-proc.Done()
+	p.post(func() { p.exited(ctx, w) })
+}
+
+// start waits for its turn, then starts the process.
+func (p *pool) start(ctx context.Context, w *worker, lifetime time.Duration) (process, error) {
+	leave, err := p.cfg.gate.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return p.cfg.start(ctx, p.command(w, lifetime))
+}
+
+// command is what the host is to start. Only what does not change is read of w.
+func (p *pool) command(w *worker, lifetime time.Duration) host.Launch {
+	name := w.place.name
+	return host.Launch{
+		Name:  name,
+		Path:  p.cfg.program.path,
+		Argv0: "gearman-manager: " + name,
+		Args:  p.cfg.program.args,
+		Env:   p.cfg.program.env,
+		Request: func() *workerpb.RunRequest {
+			suspects, version := p.cfg.ledger.of(p.cfg.plan.Functions)
+			p.post(func() { w.known = version })
+			return runRequest(p.cfg.plan, runFacts{
+				worker: name, host: p.cfg.host, first: w.place.first, servers: p.cfg.servers,
+				records: w.records, recordFile: p.cfg.records.file.Path(), verbosity: p.cfg.verbosity,
+				maxData: p.cfg.maxData, lifetime: lifetime, suspects: suspects,
+			})
+		},
+		Output: func(stream, line string) {
+			p.cfg.emit(WorkerPrinted{Worker: name, Stream: stream, Line: line})
+		},
+		Started: func(proc *supervisor.Process) {
+			p.cfg.note(name, p.longestGrace(), proc)
+			p.cfg.emit(WorkerStarted{Worker: name, PID: proc.PID(), Program: p.cfg.program.path})
+			p.post(func() { w.pid = proc.PID() })
+		},
+	}
+}
+
+// started is called when the worker has said hello.
+func (p *pool) started(ctx context.Context, w *worker, proc process) {
+	now := time.Now()
+	w.proc, w.pid, w.ready = proc, proc.PID(), now
+	w.provenAt = now.Add(provenAfter)
+	p.cfg.emit(WorkerReady{
+		Worker: w.place.name, PID: w.pid, Version: proc.Hello().GetDescription().GetVersion(), Took: now.Sub(w.launched),
+	})
+	leaves := w.state == StateDraining // stop came while it was being started
+	w.state, _ = w.state.next(triggerHello)
+	if leaves {
+		p.callDrain(ctx, w, w.retired)
+		return
+	}
+	if suspects, version := p.cfg.ledger.of(p.cfg.plan.Functions); version != w.known && len(suspects) > 0 {
+		p.helpers.Go(func() { p.callSuspect(ctx, proc, &workerpb.Suspects{Add: suspects}) })
+	}
+}
+
+// notStarted is called when a worker could not be started, or its start was given
+// up.
+func (p *pool) notStarted(w *worker, err error, given bool) {
+	w.state, _ = w.state.next(triggerExit)
+	p.vacate(w)
+	p.cfg.forget(w.pid)
+	p.cfg.records.give(w.records)
+	if given || p.stopping {
+		return
+	}
+	p.failed(w, time.Now())
+	w.place.lastExit = err.Error()
+	p.cfg.emit(StartFailed{
+		Worker: w.place.name, Err: err, Failures: p.retry.failures, Wait: max(0, time.Until(p.startAt(w.place))),
+	})
+}
+
+// vacate takes a worker from its place.
+func (p *pool) vacate(w *worker) {
+	if w.place.worker == w {
+		w.place.worker = nil
+		return
+	}
+	for i, other := range w.place.leaving {
+		if other == w {
+			w.place.leaving = append(w.place.leaving[:i:i], w.place.leaving[i+1:]...)
+			return
+		}
+	}
+}
+
+// drain tells a worker to leave, if it does not already.
+func (p *pool) drain(ctx context.Context, w *worker, reason string) {
+	state, ok := w.state.next(triggerDrain)
+	if ok {
+		w.state, w.retired = state, reason
+	}
+	if w.drained.IsZero() && !w.left {
+		w.drained = time.Now()
+		w.checkAt = w.drained.Add(idleGrace)
+	}
+	switch {
+	case w.proc == nil:
+		w.abandon(errStopping)
+	case ok:
+		p.callDrain(ctx, w, reason)
+	}
+}
+
+func (p *pool) callDrain(ctx context.Context, w *worker, reason string) {
+	proc := w.proc
+	p.helpers.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		p.answered(proc, proc.Drain(ctx, reason))
+	})
+}
+
+// callSuspect tells one worker of suspects. It blocks until it knows them.
+func (p *pool) callSuspect(ctx context.Context, proc process, s *workerpb.Suspects) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	p.answered(proc, proc.Suspect(ctx, s))
+}
+
+// answered kills a worker that did not answer a call. One that has ended, or that
+// answered with an error, is none of those.
+func (p *pool) answered(proc process, err error) {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	p.post(func() {
+		for _, w := range p.workers() {
+			if w.proc == proc {
+				p.kill(w, killUnresponsive, err.Error())
+			}
+		}
+	})
+}
+
+// kill kills a worker, for the first reason that is given.
+func (p *pool) kill(w *worker, reason killReason, detail string) {
+	if w.killed != notKilled || w.proc == nil || w.state == StateExited {
+		return
+	}
+	w.killed = reason
+	w.watchAt, w.checkAt = time.Time{}, time.Time{}
+	p.cfg.emit(WorkerKilled{Worker: w.place.name, PID: w.pid, Reason: string(reason), Detail: detail})
+	if err := w.proc.Kill(); err != nil {
+		w.killed = notKilled // it is tried again, should it be asked for again
+		p.cfg.emit(WorkerKilled{Worker: w.place.name, PID: w.pid, Reason: string(reason), Detail: err.Error()})
+	}
+}

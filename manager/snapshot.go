@@ -1,0 +1,114 @@
+package manager
+
+import "time"
+
+// Snapshot is the fleet at one moment. It is a value of its own that never
+// changes.
+type Snapshot struct {
+	At      time.Time
+	Servers []ServerStatus
+	Pools   []PoolStatus // as in the plan
+}
+
+// ServerStatus is a job server as the fleet sees it.
+type ServerStatus struct {
+	Address string
+	Slots   int       // that are registered with it
+	Lost    time.Time // since when no slot reaches it; zero otherwise
+	Err     string    // why
+}
+
+// PoolStatus is a pool.
+type PoolStatus struct {
+	Name      string
+	Shared    bool
+	Kind      Kind
+	Functions []string
+	Slots     int  // planned
+	Runs      bool // false: workers of this kind are not run yet
+	Workers   []WorkerStatus
+	Done      uint64 // jobs performed by all its workers, failed ones included
+	Failed    uint64
+	Failures  int       // starts that failed in a row
+	NextTry   time.Time // when the next start may be, if they fail
+}
+
+// WorkerStatus is a worker, or a place in the pool that waits for one. While a
+// worker retires, its successor has the same name and another PID.
+type WorkerStatus struct {
+	Name     string // "pool/number"
+	PID      int    // 0: there is no process
+	State    State
+	Slots    int
+	Ready    int // slots that are registered with a server
+	Servers  int // servers that at least one slot is registered with
+	Jobs     []JobInHand
+	Since    time.Time // of its hello, or of the decision to start it
+	Done     uint64    // jobs of this process, failed ones included
+	Failed   uint64
+	Restarts int    // how often the place got another worker
+	LastExit string // how the one before ended; empty if there was none
+	Retires  string // why it leaves, if it does
+}
+
+// status describes the pool. It is called by the loop.
+func (p *pool) status(now time.Time) PoolStatus {
+	s := planned(p.cfg.plan)
+	s.Runs = true
+	total := p.cfg.records.count(p.cfg.records.all())
+	s.Done, s.Failed, s.Failures = total.done, total.failed, p.retry.failures
+	if p.retry.failures > 0 {
+		s.NextTry = p.retry.at
+	}
+	for _, pl := range p.places {
+		for _, w := range pl.leaving {
+			s.Workers = append(s.Workers, p.workerStatus(w))
+		}
+		switch {
+		case pl.worker != nil:
+			s.Workers = append(s.Workers, p.workerStatus(pl.worker))
+		case !p.stopping:
+			s.Workers = append(s.Workers, pl.status(StateBackoff))
+		}
+	}
+	return s
+}
+
+// planned is the status of a pool that has not begun.
+func planned(plan *PoolPlan) PoolStatus {
+	s := PoolStatus{Name: plan.Name, Shared: plan.Shared, Kind: plan.Kind, Slots: plan.Slots}
+	for _, f := range plan.Functions {
+		s.Functions = append(s.Functions, f.Name)
+	}
+	return s
+}
+
+func (pl *place) status(state State) WorkerStatus {
+	return WorkerStatus{
+		Name: pl.name, State: state, Slots: pl.slots, Restarts: max(0, pl.starts-1), LastExit: pl.lastExit,
+	}
+}
+
+func (p *pool) workerStatus(w *worker) WorkerStatus {
+	s := w.place.status(w.state)
+	s.PID, s.Retires, s.Since = w.pid, w.retired, w.launched
+	if !w.ready.IsZero() {
+		s.Since = w.ready
+	}
+	servers := map[string]bool{}
+	for _, slot := range w.slots {
+		if len(slot.connected) > 0 {
+			s.Ready++
+		}
+		for server := range slot.connected {
+			servers[server] = true
+		}
+	}
+	s.Servers = len(servers)
+	for _, j := range p.inHand(w) {
+		s.Jobs = append(s.Jobs, j.status(w))
+	}
+	count := p.cfg.records.count(w.records).minus(w.base)
+	s.Done, s.Failed = count.done, count.failed
+	return s
+}
