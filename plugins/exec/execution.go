@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -175,9 +176,7 @@ func (e *execution) readResult() {
 // readMore reads once into a result that grows as it must.
 func (e *execution) readMore() error {
 	if len(e.result) == cap(e.result) {
-		grown := make([]byte, len(e.result), 4*cap(e.result))
-		copy(grown, e.result)
-		e.result = grown
+		e.result = slices.Grow(e.result, max(len(e.result), bufferSize))
 	}
 	n, err := e.stdout.reader.Read(e.result[len(e.result):cap(e.result)])
 	e.result = e.result[:len(e.result)+n]

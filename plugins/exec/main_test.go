@@ -10,17 +10,35 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/gearman-manager/gearman-manager/plugins"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 // shared is the one supervisor of the test process.
 var shared *supervisor.Supervisor
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(plugins.CookieKey) == plugins.CookieValue {
+		serveWorker() // the host of a test has started this
+	}
+	os.Exit(runTests(m))
+}
+
+// serveWorker is the main function of an exec worker.
+func serveWorker() {
+	sup, err := supervisor.New(supervisor.Config{})
+	if err != nil {
+		panic(err)
+	}
+	plugins.Serve(
+		plugins.Any(New(sup, Config{})),
+		plugins.Close(func() error { return sup.Stop(context.Background()) }),
+	)
+}
 
 func runTests(m *testing.M) int {
 	var err error
-	if shared, err = supervisor.New(supervisor.Config{}); err != nil {
+	if shared, err = supervisor.New(supervisor.Config{Subreaper: true}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
