@@ -88,12 +88,15 @@ func (c *conn) leave() error {
 	return nil
 }
 
+// errInternal says that the server is at fault.
+var errInternal = errors.New("internal error")
+
 // guard runs f and turns a panic into an error: one connection that finds a
 // fault of the server must not end the others.
 func (c *conn) guard(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error: %v", r)
+			err = fmt.Errorf("%w: %v", errInternal, r)
 		}
 	}()
 	return f()

@@ -21,7 +21,10 @@ func TestMain(m *testing.M) {
 // TestEmbedded runs every case on the embedded server.
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
-	runAll(t, embedded, startEmbedded)
+	runAll(t, embedded, func(t *testing.T, o options) server {
+		t.Helper()
+		return startEmbedded(t, o)
+	})
 }
 
 // TestGearmand runs every case on Debian's gearmand.

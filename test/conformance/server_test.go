@@ -24,7 +24,7 @@ type server interface {
 }
 
 // startEmbedded starts the embedded server.
-func startEmbedded(t *testing.T, o options) server {
+func startEmbedded(t testing.TB, o options) server {
 	t.Helper()
 	conf := jobserver.Config{
 		JobRetries: o.retries, WorkerWakeup: o.wakeup, RoundRobin: o.roundRobin,
@@ -57,7 +57,7 @@ func (e embeddedServer) pid() int     { return os.Getpid() }
 
 // gearmandPath finds gearmand, or skips the test; where CI is set it has to be
 // there.
-func gearmandPath(t *testing.T) string {
+func gearmandPath(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"gearmand", "/usr/sbin/gearmand"} {
 		if path, err := exec.LookPath(name); err == nil {
@@ -74,7 +74,7 @@ func gearmandPath(t *testing.T) string {
 // startGearmand starts gearmand on a free port and stops it with the test.
 // Another process may take the port between its choice and its use, so a start
 // that fails is tried again.
-func startGearmand(t *testing.T, path string, o options) server {
+func startGearmand(t testing.TB, path string, o options) server {
 	t.Helper()
 	for range 5 {
 		if g := tryGearmand(t, path, o); g != nil {
@@ -95,7 +95,7 @@ func (g *gearmandServer) addr() string { return g.address }
 func (g *gearmandServer) pid() int     { return g.cmd.Process.Pid }
 
 // tryGearmand starts gearmand once; nil if it ended at once.
-func tryGearmand(t *testing.T, path string, o options) server {
+func tryGearmand(t testing.TB, path string, o options) server {
 	t.Helper()
 	port := freePort(t)
 	dir := t.TempDir()
@@ -168,7 +168,7 @@ func (g *gearmandServer) isOurs(a *actor) bool {
 }
 
 // freePort picks a port that nobody listens on.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
