@@ -157,8 +157,7 @@ func (c *conn) packet() error {
 		return err
 	}
 	r, err := c.reader.Next()
-	var large *wire.TooLargeError
-	if errors.As(err, &large) {
+	if large, ok := errors.AsType[*wire.TooLargeError](err); ok {
 		c.srv.do(&c.effects, func(q *queue) { q.tooLarge(c.peer, r, large) })
 		return nil
 	}

@@ -18,7 +18,7 @@ func tcpPair(t *testing.T) (net.Conn, net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	a, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestOutboxKeepsOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			near, far := pair(t)
-			defer far.Close()
+			defer func() { _ = far.Close() }()
 			checkOrder(t, near, far)
 		})
 	}

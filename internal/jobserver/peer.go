@@ -33,16 +33,6 @@ func newPeer(out *outbox, host string, exceptions bool) *peer {
 	return &peer{out: out, host: host, id: "-", exceptions: exceptions, watching: map[*job]struct{}{}}
 }
 
-// ability returns the first registration for f; nil if there is none.
-func (p *peer) ability(f *function) *ability {
-	for _, a := range p.abilities {
-		if a.fn == f {
-			return a
-		}
-	}
-	return nil
-}
-
 // release takes j out of the jobs in hand.
 func (a *ability) release(j *job) {
 	if i := slices.Index(a.jobs, j); i >= 0 {

@@ -19,14 +19,14 @@ type rig struct {
 }
 
 // newRig returns a rig whose clock stands still.
-func newRig(t testing.TB, conf Config) *rig {
-	t.Helper()
+func newRig(tb testing.TB, conf Config) *rig {
+	tb.Helper()
 	conf.HandlePrefix = "H"
 	conf, err := conf.withDefaults()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &rig{t: t, q: newQueue(conf), now: time.Unix(1_000_000, 0)}
+	return &rig{t: tb, q: newQueue(conf), now: time.Unix(1_000_000, 0)}
 }
 
 // peer connects a peer whose outbox only collects.

@@ -223,7 +223,7 @@ func stressOnce(t *testing.T) {
 			if err != nil {
 				return // stopped already
 			}
-			defer nc.Close()
+			defer func() { _ = nc.Close() }()
 			_, _ = nc.Write(wire.AppendUnchecked(nil, wire.Request, wire.CanDo, []byte("f")))
 			_, _ = nc.Write(wire.AppendUnchecked(nil, wire.Request, wire.SubmitJob, []byte("f"), nil, nil))
 			_, _ = nc.Write(wire.AppendUnchecked(nil, wire.Request, wire.GrabJob))

@@ -98,7 +98,7 @@ func benchmarkWorker(w *actor) error {
 		if err != nil {
 			return err
 		}
-		switch p.Type {
+		switch p.Type { //nolint:exhaustive // what a worker is sent
 		case wire.JobAssign:
 			out = wire.AppendUnchecked(out[:0], wire.Request, wire.WorkComplete, p.Arg(0), p.Arg(2))
 			out = append(out, grab...)

@@ -24,8 +24,8 @@ type server interface {
 }
 
 // startEmbedded starts the embedded server.
-func startEmbedded(t testing.TB, o options) server {
-	t.Helper()
+func startEmbedded(tb testing.TB, o options) server {
+	tb.Helper()
 	conf := jobserver.Config{
 		JobRetries: o.retries, WorkerWakeup: o.wakeup, RoundRobin: o.roundRobin,
 		Exceptions: o.exceptions, HandlePrefix: prefix,
@@ -35,16 +35,16 @@ func startEmbedded(t testing.TB, o options) server {
 	}
 	s, err := jobserver.New(conf)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := s.Start(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := s.Start(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.Stop(ctx); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return embeddedServer{s}
@@ -57,31 +57,31 @@ func (e embeddedServer) pid() int     { return os.Getpid() }
 
 // gearmandPath finds gearmand, or skips the test; where CI is set it has to be
 // there.
-func gearmandPath(t testing.TB) string {
-	t.Helper()
+func gearmandPath(tb testing.TB) string {
+	tb.Helper()
 	for _, name := range []string{"gearmand", "/usr/sbin/gearmand"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
 	if os.Getenv("CI") != "" {
-		t.Fatal("gearmand is not installed, and CI is set")
+		tb.Fatal("gearmand is not installed, and CI is set")
 	}
-	t.Skip("gearmand is not installed (Debian: gearman-job-server)")
+	tb.Skip("gearmand is not installed (Debian: gearman-job-server)")
 	return ""
 }
 
 // startGearmand starts gearmand on a free port and stops it with the test.
 // Another process may take the port between its choice and its use, so a start
 // that fails is tried again.
-func startGearmand(t testing.TB, path string, o options) server {
-	t.Helper()
+func startGearmand(tb testing.TB, path string, o options) server {
+	tb.Helper()
 	for range 5 {
-		if g := tryGearmand(t, path, o); g != nil {
+		if g := tryGearmand(tb, path, o); g != nil {
 			return g
 		}
 	}
-	t.Fatal("gearmand did not start")
+	tb.Fatal("gearmand did not start")
 	return nil
 }
 
@@ -95,10 +95,10 @@ func (g *gearmandServer) addr() string { return g.address }
 func (g *gearmandServer) pid() int     { return g.cmd.Process.Pid }
 
 // tryGearmand starts gearmand once; nil if it ended at once.
-func tryGearmand(t testing.TB, path string, o options) server {
-	t.Helper()
-	port := freePort(t)
-	dir := t.TempDir()
+func tryGearmand(tb testing.TB, path string, o options) server {
+	tb.Helper()
+	port := freePort(tb)
+	dir := tb.TempDir()
 	args := []string{
 		"-L", "127.0.0.1", "-p", strconv.Itoa(port), "-t", "4",
 		"-l", filepath.Join(dir, "log"), "-P", filepath.Join(dir, "pid"),
@@ -118,13 +118,13 @@ func tryGearmand(t testing.TB, path string, o options) server {
 	}
 	g := &gearmandServer{net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), exec.Command(path, args...), make(chan struct{})}
 	if err := g.cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	go func() {
 		_ = g.cmd.Wait()
 		close(g.exited)
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = g.cmd.Process.Kill()
 		<-g.exited
 	})
@@ -141,7 +141,7 @@ func (g *gearmandServer) listening() bool {
 	deadline := time.After(patience)
 	for {
 		if a, err := dial(g.address, "probe"); err == nil {
-			defer a.nc.Close()
+			defer func() { _ = a.nc.Close() }()
 			return g.isOurs(a)
 		}
 		select {
@@ -168,12 +168,12 @@ func (g *gearmandServer) isOurs(a *actor) bool {
 }
 
 // freePort picks a port that nobody listens on.
-func freePort(t testing.TB) int {
-	t.Helper()
+func freePort(tb testing.TB) int {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port
 }
