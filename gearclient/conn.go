@@ -23,6 +23,7 @@ type workerConn struct {
 	short   bool          // leave the deadline as it is
 	hurried atomic.Bool   // the same, since the slot is to leave
 	parked  atomic.Bool   // its GRAB_JOB was not answered in time
+	unwatch func() bool   // ends what closes it when its time is over
 	mu      sync.Mutex    // held while writing, and for the state of jobs
 }
 
@@ -38,7 +39,7 @@ func newWorkerConn(server string, conn net.Conn, timeout time.Duration, maxData 
 func (c *workerConn) Read(p []byte) (int, error) {
 	if !c.short && !c.hurried.Load() {
 		now := time.Now()
-		if c.until.Sub(now) < c.timeout-time.Second {
+		if c.until.Sub(now) < c.timeout-min(time.Second, c.timeout/4) {
 			c.until = now.Add(c.timeout)
 			_ = c.net.SetReadDeadline(c.until) // an error shows in Read
 			if c.hurried.Load() {              // just now, and we have overwritten its deadline
@@ -49,18 +50,43 @@ func (c *workerConn) Read(p []byte) (int, error) {
 	return c.net.Read(p)
 }
 
-// readSoon waits up to d for the first byte of a packet. It reports false if
-// nothing at all has come.
+// readSoon waits for d, or a little longer, for the first byte of a packet. It
+// reports false if nothing at all has come.
 func (c *workerConn) readSoon(d time.Duration) bool {
 	if c.reader.Buffered() > 0 {
 		return true
 	}
 	c.short = true
-	c.until = time.Now().Add(d)
-	_ = c.net.SetReadDeadline(c.until) // an error shows in Peek
+	if left := time.Until(c.until); left < d || left > d+d/4 {
+		c.until = time.Now().Add(d + d/4)
+		_ = c.net.SetReadDeadline(c.until) // an error shows in Peek
+	}
 	_, err := c.reader.Peek(1)
 	c.short = false
 	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// next reads one packet.
+func (c *workerConn) next() (wire.Packet, error) {
+	p, err := c.reader.Next()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &SilenceError{c.server, err}
+	}
+	return p, err
+}
+
+// await waits for the first byte of a packet, however long it takes, unless
+// the server owes an answer or the slot is to leave.
+func (c *workerConn) await() error {
+	for owing := false; ; owing = c.parked.Load() {
+		_, err := c.reader.Peek(1)
+		switch {
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case owing || c.hurried.Load():
+			return &SilenceError{c.server, err}
+		}
+	}
 }
 
 // hurry bounds a read that is under way, and all after it. It may be called by
@@ -109,5 +135,6 @@ func (c *workerConn) writeVector(bufs net.Buffers) error {
 
 // close closes the connection, at which its reader ends.
 func (c *workerConn) close() {
+	c.unwatch()
 	_ = c.net.Close() // what was sent is gone; there is nobody to tell
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"os"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
@@ -40,12 +39,17 @@ type link struct {
 	// slept: PRE_SLEEP was sent and no GRAB_JOB after it, so that a wake-up
 	// may be on its way to this connection.
 	slept bool
-	// reserved: a GRAB_JOB is out.
-	reserved bool
+	// stale: registration or hold are not yet what the settings say.
+	stale bool
+	// asked: a GRAB_JOB is out.
+	asked bool
+	// extra: it went out without a reservation.
+	extra bool
 	// registered are the functions that the server knows this connection for,
 	// in the order in which they were sent.
 	registered []string
-	last       *Job // last one answered, until the server has answered after it
+	last       *Job   // last one answered, until the server has answered after it
+	problem    string // why it is down, as it was told last; empty once connected
 }
 
 // linkEvent is what a goroutine that connects or listens tells its slot.
@@ -55,25 +59,26 @@ type linkEvent struct {
 	packet     wire.Packet
 	conn       *workerConn // of a link that has connected
 	registered []string    // the same
+	claimed    bool        // packet is a job for which the slot has been claimed
 	err        error
 }
 
-// listen reads one packet of a connection and sends it to the slot. It runs
+// listenTo reads one packet of a connection and sends it to the slot. It runs
 // while the slot sleeps or has parked the link, and owns the reader meanwhile.
-// Silence is no error here.
+// Silence is no error, unless the server owes the answer to a GRAB_JOB.
 func (s *slot) listenTo(l *link, number uint64, c *workerConn) {
 	e := linkEvent{link: l, number: number}
-	for {
-		e.packet, e.err = c.reader.Next()
-		if c.hurried.Load() || c.reader.Buffered() > 0 || !errors.Is(e.err, os.ErrDeadlineExceeded) {
-			break
-		}
+	if e.err = c.await(); e.err == nil {
+		e.packet, e.err = c.next()
 	}
-	if c.parked.Load() && isAssign(e.packet.Type) && !s.claimed.CompareAndSwap(false, true) {
-		// The slot has gone on to another server and may be busy for long. The
-		// job goes back to the queue at once.
-		e.packet, e.err = wire.Packet{}, errLateJob
-		c.close()
+	if c.parked.Load() && isAssign(e.packet.Type) {
+		e.claimed = s.claimed.CompareAndSwap(false, true)
+		if !e.claimed {
+			// The slot has gone on to another server and may be busy for long.
+			// The job goes back to the queue at once.
+			e.packet, e.err = wire.Packet{}, errLateJob
+			c.close()
+		}
 	}
 	s.post(e)
 }
@@ -86,10 +91,11 @@ func isAssign(t wire.Type) bool {
 	return t == wire.JobAssign || t == wire.JobAssignUniq || t == wire.JobAssignAll
 }
 
-// unpark makes a link whose GRAB_JOB was answered after all an awake one.
-func (l *link) unpark() {
+// answered notes that the answer to a GRAB_JOB has come on a link that was
+// listened to.
+func (l *link) answered() {
 	l.conn.parked.Store(false)
-	l.state = linkAwake
+	l.state, l.last = linkAwake, nil
 }
 
 // Bounds of the delay between tries to connect.

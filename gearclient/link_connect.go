@@ -49,8 +49,9 @@ func (s *slot) open(ctx context.Context, c connecting) (*workerConn, error) {
 		return nil, err
 	}
 	conn := newWorkerConn(c.server, nc, cfg.ServerTimeout, cfg.MaxData)
-	stop := context.AfterFunc(ctx, conn.close)
-	defer stop()
+	// For as long as it lives: when ctx ends, the slot may wait on it or perform
+	// a job of its.
+	conn.unwatch = context.AfterFunc(ctx, func() { _ = nc.Close() })
 	if err := conn.register(c); err != nil {
 		conn.close()
 		return nil, err
@@ -73,7 +74,7 @@ func (c *workerConn) register(as connecting) error {
 		return fmt.Errorf("register with the job server: %w", err)
 	}
 	for {
-		p, err := c.reader.Next()
+		p, err := c.next()
 		if err != nil {
 			return notGearman(err)
 		}

@@ -27,14 +27,16 @@ type slot struct {
 	done   chan struct{} // closed at the end, for goroutines that want to post
 	// gone is set from outside when the slot is to leave.
 	gone atomic.Bool
-	// claimed is true while a job is in hand or asked for; a listener that is
-	// given a job takes it for the slot or sends it back.
+	// claimed is true while a job is in hand or asked for: owns is true too, or
+	// a listener that was given a job has taken it for the slot and its event
+	// is on its way. A listener that cannot sends the job back.
 	claimed atomic.Bool
 	// reading is the connection that the slot waits for in a read, for poke.
 	reading atomic.Pointer[workerConn]
 
 	helpers  sync.WaitGroup // goroutines that connect and listen
 	owns     bool           // claimed is ours
+	spare    int            // reservations that wait for the next GRAB_JOB
 	turn     int            // index of the link whose turn it is
 	numbers  uint64
 	busy     bool // said so
@@ -92,8 +94,6 @@ func (s *slot) post(e linkEvent) bool {
 func (s *slot) run(ctx context.Context) (byChoice bool) {
 	defer s.closeAll()
 	defer s.timer.Stop()
-	stop := context.AfterFunc(ctx, s.abort)
-	defer stop()
 	s.nextPoll = time.Now().Add(s.poll())
 	for ctx.Err() == nil {
 		s.apply(ctx)
@@ -109,14 +109,6 @@ func (s *slot) run(ctx context.Context) (byChoice bool) {
 		s.wait(ctx)
 	}
 	return s.decided
-}
-
-// abort ends a read that is under way when the worker is to stop at once.
-func (s *slot) abort() {
-	s.poke()
-	if c := s.reading.Load(); c != nil {
-		c.hurry(0)
-	}
 }
 
 // poll draws the time until the slot asks although nobody woke it: spread, so
@@ -160,9 +152,17 @@ func (s *slot) applyServers(ctx context.Context) {
 }
 
 // applyTo brings one connection to what the settings say: hold and functions.
+// A server may have spent its wake-up for a job on a slot that sleeps, so that
+// one asks for jobs once more before it does anything that would keep it from
+// taking that one.
 func (s *slot) applyTo(ctx context.Context, l *link) {
 	if l.state == linkDown || l.state == linkParked {
 		return // down: registers when it connects; parked: a GRAB_JOB is out, so not now
+	}
+	l.stale = s.known.hold != HoldNone || !slices.Equal(l.registered, s.known.functions)
+	if l.slept && l.stale {
+		l.state = linkAwake
+		return
 	}
 	if s.known.hold == HoldConnected {
 		return
@@ -173,10 +173,8 @@ func (s *slot) applyTo(ctx context.Context, l *link) {
 			s.lose(ctx, l, err)
 			return
 		}
-		if l.state == linkAsleep {
-			l.state = linkAwake // the new functions may have jobs, for which nobody woke us
-		}
 	}
+	l.stale = false
 	if l.state == linkHeld && s.known.hold == HoldNone {
 		l.state = linkAwake
 	}
@@ -243,8 +241,10 @@ func (s *slot) catchUp(ctx context.Context) {
 // wait blocks until something happens: an event, new settings, or the time to
 // poll.
 func (s *slot) wait(ctx context.Context) {
-	s.owns = false
-	s.claimed.Store(false)
+	if s.owns {
+		s.owns = false
+		s.claimed.Store(false)
+	}
 	d := time.Until(s.nextPoll)
 	if s.busy {
 		d = min(d, idleAfter)
@@ -277,6 +277,7 @@ func (s *slot) expired() {
 
 // handle takes an event in while the slot is free.
 func (s *slot) handle(ctx context.Context, e linkEvent) {
+	s.owns = s.owns || e.claimed
 	l := e.link
 	if e.number != l.number { // of an earlier connection
 		if e.conn != nil {
@@ -299,19 +300,23 @@ func (s *slot) handle(ctx context.Context, e linkEvent) {
 // heard takes in a packet from a link that was listened to.
 func (s *slot) heard(ctx context.Context, l *link, e linkEvent) {
 	switch {
-	case isAssign(e.packet.Type) && l.reserved:
-		s.owns = true // the listener has claimed the slot for this job
-		l.unpark()
-		s.perform(ctx, l, e.packet, e.err, never)
-	case isAssign(e.packet.Type):
+	case isAssign(e.packet.Type) && !l.asked:
 		s.lose(ctx, l, errUnasked)
-	case e.packet.Type == wire.NoJob && l.reserved:
-		l.unpark()
+	case isAssign(e.packet.Type) && !s.own(): // another one has come just now
+		s.lose(ctx, l, errLateJob)
+	case isAssign(e.packet.Type):
+		l.answered()
+		s.perform(ctx, l, e.packet, e.err, never)
+	case e.packet.Type == wire.NoJob && l.asked:
+		l.answered()
 		s.release(l)
 		s.sleep(ctx, l)
 	case e.packet.Type == wire.Noop && l.state == linkAsleep:
 		l.state = linkAwake
-	default: // a NOOP out of turn, an error, an option's answer
+	case e.packet.Type == wire.Error:
+		s.refused(l, e.packet)
+		s.listen(l)
+	default: // a NOOP out of turn, an option's answer
 		s.listen(l)
 	}
 }

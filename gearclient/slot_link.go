@@ -1,9 +1,12 @@
 package gearclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"net"
+	"slices"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
@@ -15,7 +18,7 @@ var errUnasked = errors.New("assigned a job that was not asked for")
 // startConnecting begins to connect l after a delay.
 func (s *slot) startConnecting(ctx context.Context, l *link, delay time.Duration) {
 	s.numbers++
-	*l = link{server: l.server, number: s.numbers, tries: l.tries}
+	*l = link{server: l.server, number: s.numbers, tries: l.tries, problem: l.problem}
 	ctx, l.stop = context.WithCancel(ctx)
 	c := connecting{link: l, number: l.number, server: l.server, clientID: s.worker.cfg.ClientID(s.number), delay: delay}
 	if s.known.hold != HoldConnected {
@@ -28,13 +31,13 @@ func (s *slot) startConnecting(ctx context.Context, l *link, delay time.Duration
 func (s *slot) connected(ctx context.Context, e linkEvent) {
 	l := e.link
 	if e.err != nil {
-		s.worker.cfg.Events.Lost(s.number, l.server, e.err)
+		s.lost(ctx, l, e.err)
 		l.stop()
 		l.tries++
 		s.startConnecting(ctx, l, reconnectDelay(l.tries, jitter()))
 		return
 	}
-	l.conn, l.registered, l.tries = e.conn, e.registered, 0
+	l.conn, l.registered, l.tries, l.problem = e.conn, e.registered, 0, ""
 	l.state = linkHeld
 	if s.known.hold == HoldNone {
 		l.state = linkAwake
@@ -49,14 +52,30 @@ func (s *slot) connected(ctx context.Context, e linkEvent) {
 // lose closes a connection that is broken and begins to connect anew.
 func (s *slot) lose(ctx context.Context, l *link, err error) {
 	s.closeLink(l)
+	s.undelivered(l, err)
+	s.release(l)
+	s.lost(ctx, l, err)
+	s.startConnecting(ctx, l, reconnectDelay(l.tries, jitter()))
+}
+
+// undelivered tells that the last job's answer may not have reached its server.
+func (s *slot) undelivered(l *link, err error) {
 	if l.last != nil {
 		s.worker.cfg.Events.Undelivered(l.last, err)
+		l.last = nil
 	}
-	s.release(l)
-	if ctx.Err() == nil {
+}
+
+// lost tells that the slot has no connection to a server, once for each reason.
+func (s *slot) lost(ctx context.Context, l *link, err error) {
+	problem := err.Error()
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		problem = op.Err.Error() // without our port, which changes with every try
+	}
+	if problem != l.problem && ctx.Err() == nil {
+		l.problem = problem
 		s.worker.cfg.Events.Lost(s.number, l.server, err)
 	}
-	s.startConnecting(ctx, l, reconnectDelay(l.tries, jitter()))
 }
 
 // closeLink ends l's connection or the try at one, and with it its goroutine.
@@ -79,22 +98,39 @@ func (s *slot) closeAll() {
 			e.conn.close()
 		}
 	}
+	for _, l := range s.links {
+		s.release(l)
+	}
+	s.giveBack(0)
 }
 
 // reserve asks whether a GRAB_JOB may be sent on l.
 func (s *slot) reserve(l *link) bool {
-	if s.worker.cfg.Reserve(s.number) == Leave {
-		s.decided = true
-		return false
+	if s.spare == 0 {
+		if s.worker.cfg.Reserve(s.number) == Leave {
+			s.decided = true
+			return false
+		}
+		s.spare++
 	}
-	l.reserved = true
+	s.spare--
+	l.asked = true
 	return true
 }
 
-// release gives back the reservation of a GRAB_JOB that brought no job.
+// release takes back the reservation of a GRAB_JOB that brought no job. The
+// slot keeps one for the next.
 func (s *slot) release(l *link) {
-	if l.reserved {
-		l.reserved = false
+	if l.asked && !l.extra {
+		s.spare++
+		s.giveBack(1)
+	}
+	l.asked, l.extra = false, false
+}
+
+// giveBack gives back all reservations but those to keep.
+func (s *slot) giveBack(keep int) {
+	for ; s.spare > keep; s.spare-- {
 		s.worker.cfg.Release(s.number)
 	}
 }
@@ -119,9 +155,12 @@ func (s *slot) listen(l *link) {
 	}
 }
 
-// leaveAll leaves every server.
+// leaveAll leaves every server: first those that owe an answer, which the slot
+// can only wait for while it has no job in hand.
 func (s *slot) leaveAll(ctx context.Context) {
-	for _, l := range s.links {
+	links := slices.Clone(s.links)
+	slices.SortStableFunc(links, func(a, b *link) int { return cmp.Compare(b.state, a.state) })
+	for _, l := range links {
 		s.leaveLink(ctx, l)
 	}
 }
@@ -131,45 +170,52 @@ func (s *slot) leaveAll(ctx context.Context) {
 // attempt. If the slot slept, the server may have spent its wake-up for a job
 // on it, which a last GRAB_JOB fetches.
 func (s *slot) leaveLink(ctx context.Context, l *link) {
-	defer func() { l.number = 0 }() // what still comes from it is late
-	if l.state == linkDown {
-		l.stop()
-		return
+	if l.state != linkDown {
+		l.conn.hurry(leaveTimeout)
+		if s.lastJob(ctx, l) {
+			s.linger(ctx, l)
+		}
 	}
-	l.conn.hurry(leaveTimeout)
-	if s.lastJob(ctx, l) {
-		s.linger(ctx, l)
-	}
+	s.release(l)
 	s.closeLink(l)
+	l.number, l.state, l.conn = 0, linkDown, nil // what still comes from it is late
 }
 
 // lastJob fetches and performs what the server may still have for the slot. It
 // reports false if the connection is broken.
 func (s *slot) lastJob(ctx context.Context, l *link) bool {
-	if l.state == linkParked {
-		l.unpark() // whatever comes now is ours
-	} else {
-		if !l.slept {
-			return true
-		}
-		l.reserved = s.worker.cfg.Reserve(s.number) == Grab
-		l.slept = false
-		s.buf = wire.AppendHeader(s.buf[:0], wire.Request, wire.GrabJobUniq, 0)
-		if l.conn.write(s.buf) != nil {
-			s.release(l)
-			return false
-		}
-	}
-	p, err := s.answer(ctx, l, leaveTimeout)
-	switch {
-	case isAssign(p.Type):
-		return s.perform(ctx, l, p, err, never)
-	case err != nil:
-		s.release(l)
+	if l.slept && !s.lastGrab(ctx, l) {
 		return false
 	}
+	if !l.asked {
+		return true
+	}
+	p, err := s.answer(ctx, l, leaveTimeout)
+	if isAssign(p.Type) {
+		return s.perform(ctx, l, p, err, never)
+	}
+	if err != nil {
+		s.undelivered(l, err)
+	}
 	s.release(l)
-	return true
+	return err == nil
+}
+
+// lastGrab asks for a job on a link that slept, without leave to: a job that
+// the server has woken the slot for would lie until somebody polls.
+func (s *slot) lastGrab(ctx context.Context, l *link) bool {
+	for !s.own() {
+		s.handle(ctx, <-s.events)
+	}
+	if l.state == linkDown { // lost just now
+		return false
+	}
+	if s.spare == 0 && s.worker.cfg.Reserve(s.number) == Grab {
+		s.spare++
+	}
+	l.asked, l.extra, l.slept = true, s.spare == 0, false
+	s.spare = max(s.spare-1, 0)
+	return l.conn.write(grab) == nil
 }
 
 // linger closes our side and waits until the server has closed its own. Closed
@@ -182,12 +228,15 @@ func (s *slot) linger(ctx context.Context, l *link) {
 	}
 	l.conn.hurry(lingerTimeout)
 	for {
-		_, err := s.next(ctx, l, lingerTimeout)
+		p, err := s.next(ctx, l, lingerTimeout)
 		switch {
+		case p.Type == wire.Error:
+			s.refused(l, p)
+			continue
 		case err == nil || isTooLarge(err):
 			continue
-		case l.last != nil && !errors.Is(err, io.EOF):
-			s.worker.cfg.Events.Undelivered(l.last, err)
+		case !errors.Is(err, io.EOF):
+			s.undelivered(l, err)
 		}
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
@@ -23,7 +22,7 @@ func never() bool { return false }
 // serve asks l for jobs and performs them until it has none, its turn is over,
 // or something else is to be done first.
 func (s *slot) serve(ctx context.Context, l *link) {
-	if s.known.hold != HoldNone {
+	if s.known.hold != HoldNone && !l.slept {
 		l.state = linkHeld
 		s.listen(l)
 		return
@@ -41,7 +40,7 @@ func (s *slot) serve(ctx context.Context, l *link) {
 		jobs++
 		return s.again(ctx, l, jobs, began)
 	}
-	for l.reserved {
+	for l.asked {
 		p, err := s.answer(ctx, l, s.patience())
 		switch {
 		case isAssign(p.Type):
@@ -56,7 +55,9 @@ func (s *slot) serve(ctx context.Context, l *link) {
 			return
 		default: // NO_JOB
 			s.release(l)
-			s.sleep(ctx, l)
+			if s.steady(ctx, l) {
+				s.sleep(ctx, l)
+			}
 			return
 		}
 	}
@@ -66,21 +67,28 @@ func (s *slot) serve(ctx context.Context, l *link) {
 // claim makes the slot busy before it asks for a job. It fails, having taken
 // care of it, if a job has come from a parked link just then.
 func (s *slot) claim(ctx context.Context) bool {
-	if s.owns {
+	if s.own() {
 		return true
 	}
-	s.owns = true
-	if s.claimed.CompareAndSwap(false, true) {
-		return true
-	}
-	s.handle(ctx, <-s.events)
+	s.handle(ctx, <-s.events) // there is one, or will be in a moment
 	return false
+}
+
+// own is claim without waiting.
+func (s *slot) own() bool {
+	s.owns = s.owns || s.claimed.CompareAndSwap(false, true)
+	return s.owns
+}
+
+// steady reports whether nothing else is to be done on l than asking for jobs.
+func (s *slot) steady(ctx context.Context, l *link) bool {
+	return !l.stale && s.worker.settings.Load() == s.known && !s.gone.Load() && ctx.Err() == nil
 }
 
 // again decides, when a job's handler has returned, whether the next GRAB_JOB
 // leaves together with the answer.
 func (s *slot) again(ctx context.Context, l *link, jobs int, began time.Time) bool {
-	if s.worker.settings.Load() != s.known || s.gone.Load() || ctx.Err() != nil {
+	if !s.steady(ctx, l) {
 		return false
 	}
 	if len(s.links) > 1 && (jobs >= turnJobs || time.Since(began) > turnTime) && (len(s.events) > 0 || s.others(l)) {
@@ -122,10 +130,7 @@ func (s *slot) answer(ctx context.Context, l *link, patience time.Duration) (wir
 // refused takes in an ERROR: the server did not accept the last job's answer,
 // commonly since it had given the job to somebody else meanwhile.
 func (s *slot) refused(l *link, p wire.Packet) {
-	if l.last != nil {
-		s.worker.cfg.Events.Undelivered(l.last, &ServerError{Code: string(p.Arg(0)), Text: string(p.Arg(1))})
-		l.last = nil
-	}
+	s.undelivered(l, &ServerError{Server: l.server, Code: string(p.Arg(0)), Text: string(p.Arg(1))})
 }
 
 // next returns the next packet of l, from its listener if one has the reader.
@@ -144,11 +149,7 @@ func (s *slot) next(ctx context.Context, l *link, patience time.Duration) (wire.
 	case len(s.links) > 1 && !l.conn.hurried.Load() && !l.conn.readSoon(patience):
 		return wire.Packet{}, errParked
 	}
-	p, err := l.conn.reader.Next()
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("no answer from the job server: %w", err)
-	}
-	return p, err
+	return l.conn.next()
 }
 
 // nextHeard is next for a link that is listened to.
@@ -160,6 +161,7 @@ func (s *slot) nextHeard(ctx context.Context, l *link, patience time.Duration) (
 		case e := <-s.events:
 			if e.link == l && e.number == l.number {
 				l.listening = false
+				s.owns = s.owns || e.claimed
 				return e.packet, e.err
 			}
 			s.elsewhere(ctx, e)
@@ -171,9 +173,10 @@ func (s *slot) nextHeard(ctx context.Context, l *link, patience time.Duration) (
 	}
 }
 
-// elsewhere takes in an event of another link while the slot is not free.
+// elsewhere takes in an event of another link. A job among them is performed
+// if its listener found the slot free, and sent back otherwise.
 func (s *slot) elsewhere(ctx context.Context, e linkEvent) {
-	if e.number == e.link.number && isAssign(e.packet.Type) {
+	if e.number == e.link.number && isAssign(e.packet.Type) && !e.claimed {
 		e.link.listening = false
 		s.lose(ctx, e.link, errLateJob)
 		return
@@ -185,7 +188,7 @@ func (s *slot) elsewhere(ctx context.Context, e linkEvent) {
 // GRAB_JOB if again says so. bad is the error that came with the packet, if it
 // was too large. It reports false if the connection was lost.
 func (s *slot) perform(ctx context.Context, l *link, p wire.Packet, bad error, again func() bool) bool {
-	l.reserved = false
+	l.asked, l.extra = false, false
 	job := s.job(l, p)
 	s.sendBackLate(ctx)
 	r := s.handled(ctx, job, bad)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,7 +27,8 @@ type Worker struct {
 	want     int           // slots wanted
 	draining bool
 	running  context.Context //nolint:containedctx // of Run, for slots that SetSlots starts; nil before and after
-	group    sync.WaitGroup
+	alive    int             // goroutines of slots
+	ended    *sync.Cond      // of mu: alive has become less
 }
 
 // settings are what can change while a worker runs. They are replaced whole;
@@ -45,6 +47,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{cfg: cfg, slots: map[int]*slot{}, want: cfg.Slots}
+	w.ended = sync.NewCond(&w.mu)
 	w.settings.Store(&settings{hold: cfg.Hold})
 	if err := w.SetServers(cfg.Servers); err != nil {
 		return nil, err
@@ -62,15 +65,15 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 // once.
 func (w *Worker) Run(ctx context.Context) error {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.running = ctx
 	for n := range w.want {
 		w.startSlot(n)
 	}
-	w.mu.Unlock()
-	w.group.Wait()
-	w.mu.Lock()
+	for w.alive > 0 {
+		w.ended.Wait()
+	}
 	w.running = nil
-	w.mu.Unlock()
 	return context.Cause(ctx)
 }
 
@@ -94,16 +97,21 @@ func (w *Worker) Go(hold Hold) {
 }
 
 // SetFunctions replaces the functions, the one with the highest priority
-// first. Each slot tells its servers when it has no job in hand. It does not
-// block. A name that the protocol cannot carry is an error, and changes
-// nothing.
+// first; one that is given twice counts where it stands first. Each slot tells
+// its servers when it has no job in hand. It does not block. A name that the
+// protocol cannot carry is a [*RequestError], and changes nothing.
 func (w *Worker) SetFunctions(functions []string) error {
+	sent := make([]string, 0, len(functions))
 	for _, f := range functions {
-		if f == "" || len(f) > wire.MaxFunction {
-			return fmt.Errorf("function name of %d bytes: want 1 to %d", len(f), wire.MaxFunction)
+		switch {
+		case f == "" || len(f) > wire.MaxFunction:
+			return &RequestError{f, fmt.Sprintf("the name has %d bytes, want 1 to %d", len(f), wire.MaxFunction)}
+		case strings.ContainsRune(f, 0):
+			return &RequestError{f, "the name holds a NUL byte"}
+		case !slices.Contains(sent, f):
+			sent = append(sent, f)
 		}
 	}
-	sent := slices.Clone(functions)
 	slices.Reverse(sent)
 	w.update(func(s *settings) { s.functions = sent })
 	return nil
@@ -169,22 +177,23 @@ func (w *Worker) startSlot(n int) {
 	}
 	s := newSlot(w, n)
 	w.slots[n] = s
-	ctx := w.running
-	w.group.Go(func() {
-		byChoice := s.run(ctx)
-		w.slotLeft(n, byChoice)
-		w.cfg.Events.Left(n)
-	})
+	w.alive++
+	go w.runSlot(w.running, s)
 }
 
-// slotLeft forgets a slot that has left, and starts it anew if it left because
-// it was not wanted and is wanted again.
-func (w *Worker) slotLeft(n int, byChoice bool) {
+// runSlot is the goroutine of a slot. One that left because it was not wanted
+// and is wanted again by now is started anew.
+func (w *Worker) runSlot(ctx context.Context, s *slot) {
+	byChoice := s.run(ctx)
+	w.mu.Lock()
+	delete(w.slots, s.number)
+	w.mu.Unlock()
+	w.cfg.Events.Left(s.number)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.slots, n)
-	if byChoice || n >= w.want || w.running.Err() != nil {
-		return
+	if !byChoice && s.number < w.want && ctx.Err() == nil {
+		w.startSlot(s.number)
 	}
-	w.startSlot(n)
+	w.alive--
+	w.ended.Broadcast()
 }

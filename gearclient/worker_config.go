@@ -57,8 +57,12 @@ type WorkerConfig struct {
 	// 64 MiB. A job over it is answered with an exception that names both
 	// sizes.
 	MaxData int64
-	// Reserve is asked before every GRAB_JOB of a slot, on its goroutine; nil
-	// always grabs. Each Grab is followed by a job or by one Release.
+	// Reserve is asked before a GRAB_JOB, on the slot's goroutine; nil always
+	// grabs. Each Grab is followed by a job or by one Release. While a slot
+	// sleeps it keeps one reservation, so that it can take the job that wakes
+	// it: left to lie, that job would wait until somebody polls. For the same
+	// reason a slot that leaves while it sleeps on several servers may perform
+	// more jobs than it has reservations, at most one for each server but one.
 	Reserve func(slot int) Decision
 	// Release takes back a reservation that brought no job. Nil is allowed.
 	Release func(slot int)
@@ -79,7 +83,8 @@ type WorkerConfig struct {
 type WorkerEvents struct {
 	// Ready: the slot is registered with the server, which has answered.
 	Ready func(slot int, server string)
-	// Lost: the slot lost the server or could not reach it. It tries again.
+	// Lost: the slot lost the server or could not reach it. It tries again, and
+	// says no more until the reason is another one.
 	Lost func(slot int, server string, err error)
 	// Busy: the slot has its first job after it was idle.
 	Busy func(slot int)
