@@ -244,7 +244,8 @@ func TestNothingStartsAfterTheContext(t *testing.T) {
 func TestADaemonDoesNotHoldTheJob(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	job, f := shell(strings.Repeat("x", 1<<20), `setsid sh -c 'echo $$ >"$0/new" && mv "$0/new" "$0/pid"; sleep 300' "$0" &
+	job, f := shell(strings.Repeat("x", 1<<20), `exec 4<&0 # a shell gives what it starts with & another stdin
+		setsid sh -c 'echo $$ >"$0/new" && mv "$0/new" "$0/pid"; sleep 300' "$0" &
 		while ! test -e "$0/pid"; do :; done; echo done; echo error >&2; echo 1/1 >&3`)
 	job.command = append(job.command, dir)
 	got, err := newTestRunner().run(t.Context(), job)
