@@ -8,6 +8,7 @@ const (
 	FieldDetail    = "detail"    // what is wrong, for people
 	FieldDir       = "dir"
 	FieldFile      = "file" // with line, a place in a config file
+	FieldFlag      = "flag" // of the command line
 	FieldFunction  = "function"
 	FieldHandle    = "handle" // of a job
 	FieldHurry     = "hurry"  // how often a stop was asked for

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/pflag"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/manager"
+)
+
+// check shows what would be run.
+type check struct {
+	settings *settings
+	json     bool
+}
+
+func checkCommand() command {
+	return command{
+		name: "check", short: "show what would be run, and what is wrong with the config",
+		long: `
+The plan goes to standard output, problems to standard error. No worker is
+started, but each Go plugin is run for a moment and asked for its functions.
+
+Exit codes:
+  0    no errors; there may be warnings
+  1    the config or a program has errors
+  2    the command line makes no sense
+`,
+		define: func(fs *pflag.FlagSet) action {
+			c := &check{settings: addSettings(fs, verboseKey)}
+			fs.BoolVar(&c.json, "json", false, "Write plan and problems as one JSON object to standard output.")
+			return c.run
+		},
+	}
+}
+
+func (c *check) run(ctx context.Context, std *streams, args []string) error {
+	if err := noArguments(args); err != nil {
+		return err
+	}
+	cfg, problems := c.settings.load()
+	plan := &manager.Plan{}
+	if cfg != nil {
+		found, more, err := makePlan(ctx, std, cfg)
+		if err != nil {
+			return err
+		}
+		plan, problems = found, append(problems, more...)
+	}
+	if err := c.write(std, cfg, plan, problems); err != nil {
+		return err
+	}
+	if config.HasErrors(problems) {
+		return &exitError{code: exitFailed}
+	}
+	return nil
+}
+
+// write shows the plan and the problems.
+func (c *check) write(std *streams, cfg *config.Config, plan *manager.Plan, problems []config.Problem) error {
+	if c.json {
+		out := json.NewEncoder(std.out)
+		out.SetEscapeHTML(false)
+		out.SetIndent("", "  ")
+		return out.Encode(manager.NewCheckReport(cfg, plan, problems))
+	}
+	writeProblems(std, problems)
+	if len(plan.Pools) == 0 {
+		_, err := fmt.Fprintln(std.out, "nothing would be run")
+		return err
+	}
+	return plan.Table(std.out)
+}
+
+// makePlan asks a manager that starts nothing for the plan.
+func makePlan(ctx context.Context, std *streams, cfg *config.Config) (plan *manager.Plan, problems []config.Problem, err error) {
+	err = withManager(ctx, std, cfg, func(ctx context.Context, m *manager.Manager) {
+		plan, problems = m.MakePlan(ctx)
+	})
+	return plan, problems, err
+}
+
+// withManager gives f a manager that is stopped afterwards, and ends f's context
+// with a signal.
+func withManager(ctx context.Context, std *streams, cfg *config.Config, f func(context.Context, *manager.Manager)) error {
+	m, err := manager.New(manager.Config{Settings: cfg, Logger: zerolog.Nop()})
+	if err != nil {
+		return err
+	}
+	asked, stop := untilSignal(ctx, std.signals)
+	f(asked, m)
+	cause := context.Cause(asked)
+	stop()
+	return errors.Join(cause, m.Stop(ctx))
+}

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/gearman-manager/gearman-manager/plugins"
+	"github.com/gearman-manager/gearman-manager/plugins/exec"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// serveExec is this program as the worker that runs executables; the manager
+// starts it so. It does not return.
+func serveExec() {
+	var (
+		sup     *supervisor.Supervisor
+		perform plugins.Handler
+	)
+	plugins.Serve(
+		plugins.Version(Version()),
+		plugins.Init(func(context.Context) (err error) {
+			if sup, err = supervisor.New(supervisor.Config{}); err != nil {
+				return err
+			}
+			perform = exec.New(sup, exec.Config{})
+			return nil
+		}),
+		plugins.Any(func(ctx context.Context, job *plugins.Job) ([]byte, error) { return perform(ctx, job) }),
+		plugins.Close(func() error {
+			return sup.Stop(context.Background()) //nolint:forbidigo // the end of a process's only work
+		}),
+	)
+}
