@@ -21,11 +21,7 @@ help: ## Show what can be made
 
 build: ## Build bin/gearman-manager and the example plugins in bin/examples
 	$(GOBUILD) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
-	@if [ -n "$$(find examples -name '*.go' -print -quit 2>/dev/null)" ]; then \
-	  mkdir -p bin/examples; \
-	  echo '$(GOBUILD) -o bin/examples/ ./examples/...'; \
-	  $(GOBUILD) -o bin/examples/ ./examples/...; \
-	fi
+	$(GOBUILD) -ldflags '-s -w' -o bin/examples/ ./examples/...
 
 test: ## Install what the tests need (Debian, if allowed), run all tests with the race detector
 	scripts/test.sh
