@@ -37,7 +37,7 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 	}
 	free := func() { p.cfg.records.give(w.records) }
 	if blamed := charges(hand, w.killed, w.retired, cause); len(blamed) > 0 {
-		p.account(ctx, blamed, nil, free)
+		p.account(ctx, blamed, nil, false, free)
 		return
 	}
 	free()
@@ -76,10 +76,10 @@ func (j recordedJob) status(w *worker) JobInHand {
 	}
 }
 
-// account charges jobs and tells every worker that performs their functions; the
-// one that reported them, if any, comes last. When all know, then is called by the
-// loop.
-func (p *pool) account(ctx context.Context, blamed []charge, reporter process, then func()) {
+// account charges jobs and tells every worker that performs their functions. The
+// one that has them, if it lives, is left out, or told last. When all know, then is
+// called by the loop.
+func (p *pool) account(ctx context.Context, blamed []charge, holder process, last bool, then func()) {
 	byFunction := map[string]*workerpb.Suspects{}
 	for _, c := range blamed {
 		s := p.cfg.ledger.charge(c)
@@ -95,9 +95,9 @@ func (p *pool) account(ctx context.Context, blamed []charge, reporter process, t
 	p.pending++
 	p.helpers.Go(func() {
 		for function, s := range byFunction {
-			p.cfg.tell(ctx, function, s, reporter)
-			if reporter != nil {
-				p.callSuspect(ctx, reporter, s)
+			p.cfg.tell(ctx, function, s, holder)
+			if last {
+				p.callSuspect(ctx, holder, s)
 			}
 		}
 		p.post(func() {

@@ -79,8 +79,9 @@ func (p *pool) longestGrace() (longest time.Duration) {
 // recordedJob is a job that a record shows.
 type recordedJob struct {
 	handJob
-	slot int           // in its worker, from 0
-	age  time.Duration // how long it has been running
+	slot  int           // in its worker, from 0
+	age   time.Duration // how long it has been running
+	begun uint64        // number of the job among those of its record
 }
 
 // inHand reads the records of a worker.
@@ -95,7 +96,8 @@ func (p *pool) inHand(w *worker) []recordedJob {
 		j.job = jobKey{server: p.cfg.servers[s.Server], handle: s.Handle, hash: s.Hash}
 		j.function = p.cfg.plan.Functions[s.Function]
 		j.overdue = j.function.Timeout > 0 && j.age >= j.function.Timeout
-		j.charged = w.suspected[j.job]
+		j.begun = s.Begun
+		j.charged = s.Begun == w.slots[slot].charged
 		jobs = append(jobs, j)
 	}
 	return jobs
@@ -116,7 +118,7 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 	var marked []charge
 	for _, j := range late {
 		if j.function.OnTimeout != config.Reissue && !j.charged {
-			w.suspected[j.job] = true
+			w.slots[j.slot].charged = j.begun
 			marked = append(marked, overdueCharge(j.handJob))
 		}
 	}
@@ -125,7 +127,7 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 		p.kill(w, killTimeout, detail)
 		return
 	}
-	p.account(ctx, marked, nil, func() { p.kill(w, killTimeout, detail) })
+	p.account(ctx, marked, w.proc, false, func() { p.kill(w, killTimeout, detail) })
 }
 
 // late returns the jobs for which a worker is killed. Those that it has reported
@@ -187,15 +189,15 @@ func (p *pool) killAfter(w *worker, now, since time.Time, grace time.Duration, w
 // goes back to the queue because of its timeout. The worker waits until it is told
 // of it, after all others.
 func (p *pool) jobCrashed(ctx context.Context, w *worker, e *workerpb.JobCrashed) {
-	key := keyOf(e.GetJob())
 	i := slices.IndexFunc(p.cfg.plan.Functions, func(f FunctionPlan) bool { return f.Name == e.GetFunction() })
-	if i < 0 || w.suspected[key] {
+	slot := w.slot(e.GetSlot())
+	if i < 0 || slot == nil {
 		return
 	}
-	w.suspected[key] = true
+	slot.charged = p.cfg.records.read(w.records[e.GetSlot()]).Begun
 	function := p.cfg.plan.Functions[i]
 	p.account(ctx, []charge{{
-		job: key, function: function, attempt: true, cause: e.GetCause(),
+		job: keyOf(e.GetJob()), function: function, attempt: true, cause: e.GetCause(),
 		fail: !e.GetTimeout() && function.OnCrash == config.Fail,
-	}}, w.proc, nil)
+	}}, w.proc, true, nil)
 }

@@ -33,21 +33,23 @@ type worker struct {
 	proven   bool
 	provenAt time.Time // when it is, if nothing happens before; zero afterwards
 
-	retired   string    // why it leaves as planned
-	drained   time.Time // since when its grace runs; zero: it has none
-	left      bool      // it has left every server, or its connection is over
-	leftAt    time.Time
-	hurried   time.Time // when the manager was first told to hurry
-	checkAt   time.Time // when its leaving is looked at
-	watchAt   time.Time // when its jobs in hand are looked at
-	killed    killReason
-	suspected map[jobKey]bool // jobs of its that were charged already
+	retired string    // why it leaves as planned
+	drained time.Time // since when its grace runs; zero: it has none
+	left    bool      // it has left every server, or its connection is over
+	leftAt  time.Time
+	hurried time.Time // when the manager was first told to hurry
+	checkAt time.Time // when its leaving is looked at
+	watchAt time.Time // when its jobs in hand are looked at
+	killed  killReason
 }
 
 // slotState is what a worker has told of one of its slots.
 type slotState struct {
 	busy      bool
 	connected map[string]bool // to servers
+	// charged is the job that was charged last, as the slot's record counts jobs
+	// begun. That job is not charged again when the worker dies.
+	charged uint64
 }
 
 // placeName is the name of the workers of a place.
@@ -59,7 +61,7 @@ func (p *pool) launch(ctx context.Context, pl *place, records []int) {
 	starting, cancel := context.WithCancelCause(ctx)
 	w := &worker{
 		place: pl, state: StateStarting, records: records, base: p.cfg.records.count(records), launched: now,
-		slots: make([]slotState, pl.slots), abandon: cancel, suspected: map[jobKey]bool{},
+		slots: make([]slotState, pl.slots), abandon: cancel,
 	}
 	pl.worker = w
 	pl.starts++
