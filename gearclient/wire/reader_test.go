@@ -74,6 +74,23 @@ func TestCutAnywhere(t *testing.T) {
 	}
 }
 
+// TestDiscard steps over a packet of the wrong direction, and over more than
+// there is.
+func TestDiscard(t *testing.T) {
+	t.Parallel()
+	in := header("\x00RES", 9, 20_000) + strings.Repeat("x", 20_000) + header("\x00REQ", 9, 0)
+	r := wire.NewReader(strings.NewReader(in), wire.Request, 0)
+	if err := r.Discard(wire.HeaderSize + 20_000); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := r.Next(); err != nil || p.Type != wire.GrabJob {
+		t.Fatalf("behind it: %v, %v", p, err)
+	}
+	if err := r.Discard(1); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("over the end: %v, want an unexpected end", err)
+	}
+}
+
 func TestStreamErrorsPassThrough(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("cable cut")
