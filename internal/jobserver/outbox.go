@@ -20,7 +20,7 @@ const keepBuffer = 64 << 10
 
 // linger bounds how long a connection that ends may take to read what was
 // still waiting for it.
-const linger = 5 * time.Second
+const linger = 30 * time.Second
 
 // errSlowPeer ends a connection whose peer does not read.
 var errSlowPeer = errors.New("peer does not read: too much output waiting")

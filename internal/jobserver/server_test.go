@@ -362,6 +362,30 @@ func TestHalfClosedPeerIsAnswered(t *testing.T) {
 	}
 }
 
+// TestLastAnswersAreWaitedFor: what a half-closed peer has not read yet is not
+// cut off, however much it is.
+func TestLastAnswersAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, Config{MaxPending: 1 << 30})
+	c := connect(t, s)
+	const echoes = 80 // 10 MB: more than sockets hold
+	data := make([]byte, 128<<10)
+	for range echoes {
+		c.send(wire.EchoReq, data)
+	}
+	if err := c.nc.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range echoes {
+		if p, err := c.r.Next(); err != nil || len(p.Arg(0)) != len(data) {
+			t.Fatalf("answer %d: %d bytes, %v", i, len(p.Arg(0)), err)
+		}
+	}
+	if _, err := c.r.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last answer: %v, want EOF", err)
+	}
+}
+
 // TestEndsAreTold: how a connection ended is in its event.
 func TestEndsAreTold(t *testing.T) {
 	t.Parallel()
