@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -101,10 +100,7 @@ func (d *document) assign(s statement) {
 func (d *document) plain() []byte {
 	var b bytes.Buffer
 	section := ""
-	places := slices.Clone(d.order)
-	rank := func(p place) int { return slices.Index(d.names, p.section) }
-	slices.SortStableFunc(places, func(x, y place) int { return rank(x) - rank(y) })
-	for _, at := range places {
+	for _, at := range d.order {
 		if at.section != section {
 			section = at.section
 			fmt.Fprintf(&b, "[%s]\n", strconv.QuoteToASCII(section))

@@ -135,12 +135,14 @@ func TestOverridesWin(t *testing.T) {
 		{Flag: "-D", Key: "count", Value: "2"},
 		{Flag: "-t", Key: "timeout", Value: "30"},
 		{Flag: "-h", Key: "host", Value: "c,d:1"},
+		{Flag: "-p", Key: "prefix", Value: "job_"},
+		{Flag: "-p", Key: "prefix", Value: ""},
 	})
 	if len(problems) != 0 {
 		t.Errorf("problems: %v", problems)
 	}
-	if cfg.Count() != 2 {
-		t.Errorf("count %d, want the last flag's", cfg.Count())
+	if cfg.Count() != 2 || cfg.Prefix() != "" {
+		t.Errorf("count %d and prefix %q, want the last flags'", cfg.Count(), cfg.Prefix())
 	}
 	if diff := cmp.Diff([]string{"c:4730", "d:1"}, cfg.Hosts()); diff != "" {
 		t.Error(diff)

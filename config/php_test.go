@@ -171,7 +171,7 @@ func compareWithPHP(t *testing.T, text string, php phpRead) bool {
 	ours, problems := readWithUs(t, text)
 	switch refused := HasErrors(problems); {
 	case refused && php != nil:
-		if !stricter(problems) {
+		if !stricter(text, problems) {
 			t.Errorf("%q: refused without need: %v; PHP reads %q", text, problems, php)
 		}
 		return false
@@ -187,10 +187,14 @@ func compareWithPHP(t *testing.T, text string, php phpRead) bool {
 	return true
 }
 
-// stricter reports whether a file was refused for one of the reasons that the package doc lists.
-func stricter(problems []Problem) bool {
+// stricter reports whether a file was refused for one of the reasons that the package doc lists. A quote that is never closed is one
+// for an apostrophe only.
+func stricter(text string, problems []Problem) bool {
 	for _, p := range problems {
-		for _, reason := range []string{"computes in PHP", "${NAME}", "swallows", "never closed", "empty pair", "zero byte", "behind the closing bracket", "stands twice"} {
+		if strings.Contains(p.Message, "never closed") && strings.Contains(text, "'") {
+			return true
+		}
+		for _, reason := range []string{"computes in PHP", "${NAME}", "swallows", "empty pair", "zero byte", "behind the closing bracket", "stands twice"} {
 			if p.Severity == Error && strings.Contains(p.Message, reason) {
 				return true
 			}
