@@ -68,10 +68,13 @@ func TestTimeLimit(t *testing.T) {
 	}
 	r.do(c, wire.SubmitJobBg, "f", "", "2")
 	r.do(w, wire.GrabJob)
-	if next := r.q.deadlines.next(); !next.Equal(r.now.Add(5 * time.Second)) {
-		t.Fatalf("deadline %v, want 5 s from %v", next, r.now)
+	limit := r.now.Add(5 * time.Second)
+	r.now = r.now.Add(3 * time.Second)
+	r.do(w, wire.WorkStatus, "H:2", "1", "2") // does not extend it
+	if next := r.q.deadlines.next(); !next.Equal(limit) {
+		t.Fatalf("deadline %v, want %v", next, limit)
 	}
-	r.now = r.now.Add(5 * time.Second)
+	r.now = limit
 	r.q.expire(r.now)
 	r.check()
 	if j := r.q.jobs["H:2"]; j.worker != nil || j.attempts != 1 {

@@ -352,8 +352,11 @@ func shorten(line string) string {
 // watchID is the client id of the suite's own connections.
 const watchID = "conformance-watch"
 
-// hidden reports whether a line of "workers" is about one of them.
-func hidden(line string) bool { return strings.Contains(line, " "+watchID+" :") }
+// hidden reports whether a line of a list is about one of them, or about
+// their function.
+func hidden(line string) bool {
+	return strings.Contains(line, " "+watchID+" :") || strings.HasPrefix(line, syncFunction+"\t")
+}
 
 // readLine reads one line with its end, however long.
 func (a *actor) readLine() (string, error) {
@@ -369,56 +372,3 @@ func (a *actor) readLine() (string, error) {
 
 // hide keeps an actor out of what "workers" shows.
 func (a *actor) hide() error { return a.sendPacket(wire.Request, "SET_CLIENT_ID "+watchID) }
-
-// close closes an actor's connection and waits until the server has noticed.
-func (st *stage) close(a *actor) ([]string, error) {
-	if st.watch == nil {
-		var err error
-		if st.watch, err = dial(st.srv.addr(), "watch"); err != nil {
-			return nil, err
-		}
-		if err := st.watch.hide(); err != nil {
-			return nil, err
-		}
-	}
-	_ = a.nc.Close()
-	st.actors = slices.DeleteFunc(st.actors, func(o *actor) bool { return o == a })
-	open := 0
-	for _, o := range st.actors {
-		if !o.closed {
-			open++
-		}
-	}
-	for deadline := time.Now().Add(patience); ; {
-		n, err := st.connections()
-		if err != nil {
-			return nil, err
-		}
-		if n <= open {
-			return st.collectFrom(st.actors)
-		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("server keeps %d connections, %d are open", n, open)
-		}
-	}
-}
-
-// connections asks the server how many others it has.
-func (st *stage) connections() (int, error) {
-	if err := st.watch.send([]byte("workers\r\n")); err != nil {
-		return 0, err
-	}
-	_ = st.watch.nc.SetReadDeadline(time.Now().Add(patience))
-	for n := 0; ; n++ {
-		line, err := st.watch.readLine()
-		if err != nil {
-			return 0, err
-		}
-		if line == ".\n" {
-			return n, nil
-		}
-		if hidden(line) {
-			n--
-		}
-	}
-}
