@@ -96,6 +96,7 @@ func (s *slot) run(ctx context.Context) (byChoice bool) {
 	defer s.timer.Stop()
 	s.nextPoll = time.Now().Add(s.poll())
 	for ctx.Err() == nil {
+		s.disown()
 		s.apply(ctx)
 		if s.gone.Load() || s.decided {
 			s.leaveAll(ctx)
@@ -241,10 +242,6 @@ func (s *slot) catchUp(ctx context.Context) {
 // wait blocks until something happens: an event, new settings, or the time to
 // poll.
 func (s *slot) wait(ctx context.Context) {
-	if s.owns {
-		s.owns = false
-		s.claimed.Store(false)
-	}
 	d := time.Until(s.nextPoll)
 	if s.busy {
 		d = min(d, idleAfter)

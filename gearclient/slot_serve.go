@@ -55,6 +55,7 @@ func (s *slot) serve(ctx context.Context, l *link) {
 			return
 		default: // NO_JOB
 			s.release(l)
+			s.disown()
 			if s.steady(ctx, l) {
 				s.sleep(ctx, l)
 			}
@@ -78,6 +79,14 @@ func (s *slot) claim(ctx context.Context) bool {
 func (s *slot) own() bool {
 	s.owns = s.owns || s.claimed.CompareAndSwap(false, true)
 	return s.owns
+}
+
+// disown lets a listener claim the slot: it has no job and asks for none.
+func (s *slot) disown() {
+	if s.owns {
+		s.owns = false
+		s.claimed.Store(false)
+	}
 }
 
 // steady reports whether nothing else is to be done on l than asking for jobs.

@@ -1,0 +1,319 @@
+package gearclient_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/jobserver"
+)
+
+// startFragile starts a server that shows what a worker does wrong: one that
+// makes one attempt at a job, and wakes one sleeper for it.
+func startFragile(t *testing.T) map[string]func(*testing.T) string {
+	t.Helper()
+	return map[string]func(*testing.T) string{"embedded": startFragileEmbedded, "gearmand": startFragileGearmand}
+}
+
+func startFragileEmbedded(t *testing.T) string {
+	t.Helper()
+	s, err := jobserver.New(jobserver.Config{JobRetries: 1, WorkerWakeup: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s.Addr()
+}
+
+func startFragileGearmand(t *testing.T) string {
+	t.Helper()
+	startGearmand(t).kill() // skips the test where there is none
+	for range 5 {
+		addr := closedPort(t)
+		_, port, _ := net.SplitHostPort(addr)
+		cmd := exec.Command("/usr/sbin/gearmand", "-j", "1", "-w", "1", "--listen=127.0.0.1", "--port="+port, "--log-file=stderr")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		exited := make(chan struct{})
+		go func() {
+			defer close(exited)
+			_ = cmd.Wait() // it is killed
+		}()
+		t.Cleanup(func() {
+			_ = cmd.Process.Signal(syscall.SIGKILL)
+			<-exited
+		})
+		if answers(addr, exited) {
+			return addr
+		}
+	}
+	t.Fatal("gearmand does not start")
+	return ""
+}
+
+// load submits jobs from several clients until stopped, and notes failures and
+// how often each job ran.
+type load struct {
+	mu      sync.Mutex
+	runs    map[string]int
+	clients sync.WaitGroup
+	jobs    atomic.Int64
+	failed  atomic.Int64
+	slowest atomic.Int64 // nanoseconds
+	stop    chan struct{}
+}
+
+func newLoad() *load { return &load{runs: map[string]int{}, stop: make(chan struct{})} }
+
+// handler counts, and takes a little while for some jobs.
+func (l *load) handler(ctx context.Context, job *gearclient.Job) gearclient.Result {
+	l.mu.Lock()
+	l.runs[string(job.Workload())]++
+	l.mu.Unlock()
+	if rand.IntN(10) == 0 {
+		select {
+		case <-time.After(time.Duration(rand.IntN(2000)) * time.Microsecond):
+		case <-ctx.Done():
+		}
+	}
+	return gearclient.Result{Data: job.Workload()}
+}
+
+// submit starts clients, each with one job at a time, of which every third is
+// followed by a pause, so that workers fall asleep between.
+func (l *load) submit(t *testing.T, clients int, servers ...string) {
+	t.Helper()
+	for n := range clients {
+		c := startClient(t, gearclient.ClientConfig{Servers: servers})
+		l.clients.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				l.one(t, c, fmt.Sprintf("%d/%d", n, i))
+				if i%3 == 0 {
+					<-time.After(time.Duration(rand.IntN(3000)) * time.Microsecond)
+				}
+			}
+		})
+	}
+}
+
+func (l *load) one(t *testing.T, c *gearclient.Client, workload string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), workerPatience)
+	defer cancel()
+	began := time.Now()
+	got, err := c.Do(ctx, gearclient.Request{Function: "reverse", Workload: []byte(workload)})
+	l.jobs.Add(1)
+	if err != nil || string(got) != workload {
+		l.failed.Add(1)
+		t.Errorf("job %s: %q, %v", workload, got, err)
+	}
+	if took := int64(time.Since(began)); took > l.slowest.Load() {
+		l.slowest.Store(took)
+	}
+}
+
+// end stops the clients and checks that every job ran once.
+func (l *load) end(t *testing.T) {
+	t.Helper()
+	close(l.stop)
+	l.clients.Wait()
+	twice := 0
+	for _, n := range l.runs {
+		if n != 1 {
+			twice++
+		}
+	}
+	t.Logf("%d jobs, %d failed, %d ran more than once, the slowest took %v",
+		l.jobs.Load(), l.failed.Load(), twice, time.Duration(l.slowest.Load()))
+	if twice > 0 || len(l.runs) != int(l.jobs.Load()) {
+		t.Errorf("%d jobs ran more than once, %d of %d ran", twice, len(l.runs), l.jobs.Load())
+	}
+}
+
+// TestDrainsUnderLoad drains a thousand workers, one after the other at random
+// moments, on a server that gives up a job whose worker left, and wakes one
+// sleeper a job. Two others stay, so that there always is somebody to take a
+// job; nobody polls. No client may see a failure, no job may run twice, and none
+// may wait for a wake-up that was spent on a worker that left: that one would
+// not be over when the test's patience is.
+func TestDrainsUnderLoad(t *testing.T) {
+	t.Parallel()
+	drains := 1000
+	if testing.Short() {
+		drains = 100
+	}
+	for name, start := range startFragile(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr := start(t)
+			l := newLoad()
+			cfg := gearclient.WorkerConfig{Servers: []string{addr}, Handler: l.handler, PollInterval: time.Hour}
+			stay := cfg
+			stay.Slots = 2
+			startWorker(t, stay)
+			l.submit(t, 4, addr)
+			var leaving sync.WaitGroup
+			for range 4 {
+				leaving.Go(func() {
+					for range drains / 4 {
+						comeAndGo(t, cfg)
+					}
+				})
+			}
+			leaving.Wait()
+			l.end(t)
+		})
+	}
+}
+
+// comeAndGo runs a worker for a moment.
+func comeAndGo(t *testing.T, cfg gearclient.WorkerConfig) {
+	t.Helper()
+	ready := make(chan struct{})
+	cfg.Events.Ready = func(int, string) { close(ready) }
+	cfg.Events.Undelivered = func(job *gearclient.Job, err error) { t.Errorf("answer of %s: %v", job.Handle(), err) }
+	w, err := gearclient.NewWorker(cfg)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(context.Background()) }()
+	<-ready
+	if d := time.Duration(rand.IntN(4000)) * time.Microsecond; d > 0 {
+		<-time.After(d)
+	}
+	w.Drain()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestChangesUnderLoad pauses functions, holds, and changes slots and servers
+// all the time, which no client may notice either.
+func TestChangesUnderLoad(t *testing.T) {
+	t.Parallel()
+	for name, start := range startFragile(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := start(t), start(t)
+			l := newLoad()
+			cfg := gearclient.WorkerConfig{
+				Servers: []string{a, b}, Functions: []string{"reverse", "other"}, Handler: l.handler, Slots: 2, PollInterval: time.Hour,
+			}
+			startWorker(t, cfg) // one that stays as it is
+			l.submit(t, 3, a, b)
+			w := startWorker(t, cfg)
+			for range 150 {
+				change(t, w, a, b)
+				<-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond)
+			}
+			w.Drain()
+			waitFor(t, "the end", w.ended)
+			l.end(t)
+		})
+	}
+}
+
+// change does something to a worker, but leaves it a slot.
+func change(t *testing.T, w *runningWorker, a, b string) {
+	t.Helper()
+	var err error
+	switch rand.IntN(6) {
+	case 0:
+		err = w.SetFunctions([]string{"other"})
+	case 1:
+		err = w.SetFunctions([]string{"reverse", "other"})
+	case 2:
+		w.Go(gearclient.Hold(rand.IntN(2)))
+	case 3:
+		w.SetSlots(1 + rand.IntN(4))
+	case 4:
+		err = w.SetServers([]string{a})
+	case 5:
+		err = w.SetServers([]string{b, a})
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSeveralSlotsAndServers performs many jobs of two servers, one of which
+// dies and comes back.
+func TestSeveralSlotsAndServers(t *testing.T) {
+	t.Parallel()
+	a, b := startEmbedded(t), startEmbedded(t)
+	l := newLoad()
+	startWorker(t, gearclient.WorkerConfig{
+		Servers: []string{a.addr, b.addr, closedPort(t)}, Handler: l.handler, Slots: 4, PollInterval: time.Hour,
+	})
+	l.submit(t, 6, a.addr, b.addr)
+	happens(t, "jobs", func() bool { return l.jobs.Load() > 3000 })
+	l.end(t)
+}
+
+// BenchmarkWorker performs jobs of the embedded server, which has a few queued
+// all the time.
+func BenchmarkWorker(b *testing.B) {
+	s, err := jobserver.New(jobserver.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Start(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = s.Stop(context.Background()) }()
+	c, err := gearclient.NewClient(gearclient.ClientConfig{Servers: []string{s.Addr()}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	for range b.N {
+		if _, err := c.Background(context.Background(), gearclient.Request{Function: "reverse", Workload: []byte("12345678")}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	done, over := 0, make(chan struct{})
+	w, err := gearclient.NewWorker(gearclient.WorkerConfig{
+		Servers: []string{s.Addr()}, Functions: []string{"reverse"}, Handler: backwards,
+		Events: gearclient.WorkerEvents{Done: func(*gearclient.Job, gearclient.Result, error) {
+			if done++; done == b.N {
+				close(over)
+			}
+		}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(context.Background()) }()
+	<-over
+	b.StopTimer()
+	w.Drain()
+	if err := <-ended; err != nil {
+		b.Fatal(err)
+	}
+}
