@@ -181,6 +181,7 @@ func runtimeDir(t *testing.T) string {
 
 func TestKilledManager(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		d := startDaemon(t, daemonConfig{
 			Addr: addr, Dir: runtimeDir(t),
 			Pools: []PoolPlan{dedicated("wait", 4), dedicated("print", 2), command("sleep", 4, "/bin/sh", "-c", "sleep 0.5; echo slept")},

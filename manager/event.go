@@ -17,7 +17,7 @@ type Event interface{ log(zerolog.Logger) }
 // ProblemFound is something wrong with the config or a program, found at start.
 type ProblemFound struct{ Problem config.Problem }
 
-// FleetStarted: the manager has begun to start its workers.
+// FleetStarted says that the manager has begun to start its workers.
 type FleetStarted struct {
 	Dir     string // runtime directory
 	Pools   int
@@ -26,21 +26,21 @@ type FleetStarted struct {
 	Servers []string
 }
 
-// PoolNotRun: workers of this kind are planned but are not run by this version.
+// PoolNotRun says that workers of this kind are planned but are not run by this version.
 type PoolNotRun struct {
 	Pool  string
 	Kind  Kind
 	Slots int
 }
 
-// WorkerStarted: a process exists. It is ready when WorkerReady says so.
+// WorkerStarted says that a process exists. It is ready when WorkerReady says so.
 type WorkerStarted struct {
 	Worker  string
 	PID     int
 	Program string
 }
 
-// WorkerReady: a worker runs and connects to the job servers.
+// WorkerReady says that a worker runs and connects to the job servers.
 type WorkerReady struct {
 	Worker  string
 	PID     int
@@ -48,7 +48,7 @@ type WorkerReady struct {
 	Took    time.Duration // since its start
 }
 
-// StartFailed: a worker could not be started, or ended before it was ready.
+// StartFailed says that a worker could not be started, or ended before it was ready.
 type StartFailed struct {
 	Worker   string
 	Err      error
@@ -56,7 +56,7 @@ type StartFailed struct {
 	Wait     time.Duration // until the next try
 }
 
-// WorkerRetiring: a worker has begun to leave as planned.
+// WorkerRetiring says that a worker has begun to leave as planned.
 type WorkerRetiring struct {
 	Worker string
 	PID    int
@@ -64,7 +64,7 @@ type WorkerRetiring struct {
 	Detail string
 }
 
-// WorkerKilled: the manager kills a worker.
+// WorkerKilled says that the manager kills a worker.
 type WorkerKilled struct {
 	Worker string
 	PID    int
@@ -72,7 +72,7 @@ type WorkerKilled struct {
 	Detail string
 }
 
-// WorkerExited: a process has ended.
+// WorkerExited says that a process has ended.
 type WorkerExited struct {
 	Worker  string
 	PID     int
@@ -101,7 +101,7 @@ type JobInHand struct {
 	Since    time.Duration // for how long
 }
 
-// JobSuspected: a job was in hand when its worker, or the executable that
+// JobSuspected says that a job was in hand when its worker, or the executable that
 // performed it, died, or it was over its timeout.
 type JobSuspected struct {
 	Function string
@@ -112,7 +112,7 @@ type JobSuspected struct {
 	Cause    string
 }
 
-// JobUndelivered: a job was performed and its answer did not reach the server,
+// JobUndelivered says that a job was performed and its answer did not reach the server,
 // which runs it again.
 type JobUndelivered struct {
 	Worker   string
@@ -122,7 +122,7 @@ type JobUndelivered struct {
 	Err      string
 }
 
-// ServerLost: no worker is connected to a job server any more, or it could not be
+// ServerLost says that no worker is connected to a job server any more, or it could not be
 // reached from the start. It is said once.
 type ServerLost struct {
 	Server string
@@ -136,13 +136,13 @@ type ServerStillLost struct {
 	Since  time.Duration
 }
 
-// ServerReached: a job server that was lost is back.
+// ServerReached says that a job server that was lost is back.
 type ServerReached struct {
 	Server string
 	After  time.Duration
 }
 
-// SlotConnected: a slot is registered with a server, the first of its pool or a
+// SlotConnected says that a slot is registered with a server, the first of its pool or a
 // further one.
 type SlotConnected struct {
 	Worker string
@@ -150,7 +150,7 @@ type SlotConnected struct {
 	Server string
 }
 
-// SlotLost: a slot has lost a server. See ServerLost for when all have.
+// SlotLost says that a slot has lost a server. See ServerLost for when all have.
 type SlotLost struct {
 	Worker string
 	Slot   int
@@ -158,7 +158,7 @@ type SlotLost struct {
 	Err    string
 }
 
-// WorkerLogged: the code of a worker logged something.
+// WorkerLogged says that the code of a worker logged something.
 type WorkerLogged struct {
 	Worker string
 	Log    *workerpb.Log
@@ -171,7 +171,7 @@ type WorkerPrinted struct {
 	Line   string
 }
 
-// LeftoverFound: a worker of a manager that died still lives. It leaves when its
+// LeftoverFound says that a worker of a manager that died still lives. It leaves when its
 // job is done.
 type LeftoverFound struct {
 	Worker string
@@ -179,7 +179,7 @@ type LeftoverFound struct {
 	Grace  time.Duration
 }
 
-// LeftoverEnded: it has ended, by itself or because it was killed.
+// LeftoverEnded says that it has ended, by itself or because it was killed.
 type LeftoverEnded struct {
 	Worker string
 	PID    int
@@ -187,15 +187,23 @@ type LeftoverEnded struct {
 	Err    error // it could not be killed
 }
 
-// OrphanReaped: a descendant of a worker outlived its parent, came to the manager
+// OrphanReaped says that a descendant of a worker outlived its parent, came to the manager
 // and has ended.
 type OrphanReaped struct{ Exit supervisor.Exit }
 
-// FleetStopping: the manager drains all its workers.
+// FleetStopping says that the manager drains all its workers.
 type FleetStopping struct {
 	Workers int
 	Hurry   int // how often it was told to hurry
 }
 
-// FleetStopped: no worker is left.
+// FleetStopped says that no worker is left.
 type FleetStopped struct{ Took time.Duration }
+
+// InternalError says that a mistake in the manager's own code was caught. What it
+// was about is left out; everything else goes on.
+type InternalError struct {
+	Where string // pool or worker
+	Panic string
+	Stack string
+}

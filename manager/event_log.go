@@ -12,25 +12,39 @@ import (
 // act: so many are no accident.
 const manyFailures = 3
 
+// always is a logger for what is said at every verbosity: that the fleet comes and
+// goes.
+func always(log zerolog.Logger) zerolog.Logger {
+	if level := log.GetLevel(); level <= zerolog.InfoLevel || level == zerolog.Disabled {
+		return log
+	}
+	return log.Level(zerolog.InfoLevel)
+}
+
+// text adds a field unless it is empty.
+func text(line *zerolog.Event, key, value string) {
+	if value != "" {
+		line.Str(key, value)
+	}
+}
+
 func (e ProblemFound) log(log zerolog.Logger) {
-	p := e.Problem
-	line := log.Warn()
+	level, p := zerolog.WarnLevel, e.Problem
 	if p.Severity == config.Error {
-		line = log.Error()
+		level = zerolog.ErrorLevel
 	}
-	if p.File != "" {
-		line = line.Str(keyFile, p.File)
-	}
-	if p.Line > 0 {
-		line = line.Int(keyLine, p.Line)
-	}
-	if p.Section != "" {
-		line = line.Str(keySection, p.Section).Str(keyKey, p.Key)
-	}
-	line.Str(keyDetail, p.Message).Msg("problem found")
+	log.WithLevel(level).Func(func(line *zerolog.Event) {
+		text(line, keyFile, p.File)
+		if p.Line > 0 {
+			line.Int(keyLine, p.Line)
+		}
+		text(line, keySection, p.Section)
+		text(line, keyKey, p.Key)
+	}).Str(keyDetail, p.Message).Msg("problem found")
 }
 
 func (e FleetStarted) log(log zerolog.Logger) {
+	log = always(log)
 	log.Info().Int(keyPools, e.Pools).Int(keyWorkers, e.Workers).Int(keySlots, e.Slots).
 		Strs(keyServers, e.Servers).Str(keyDir, e.Dir).Msg("fleet started")
 }
@@ -45,27 +59,23 @@ func (e WorkerStarted) log(log zerolog.Logger) {
 }
 
 func (e WorkerReady) log(log zerolog.Logger) {
-	line := log.Info().Str(keyWorker, e.Worker).Int(keyPID, e.PID)
-	if e.Version != "" {
-		line = line.Str(keyVersion, e.Version)
-	}
-	line.Dur(keyTook, e.Took).Msg("worker ready")
+	log.Info().Str(keyWorker, e.Worker).Int(keyPID, e.PID).
+		Func(func(line *zerolog.Event) { text(line, keyVersion, e.Version) }).
+		Dur(keyTook, e.Took).Msg("worker ready")
 }
 
 func (e StartFailed) log(log zerolog.Logger) {
-	line := log.Warn()
+	level := zerolog.WarnLevel
 	if e.Failures >= manyFailures {
-		line = log.Error()
+		level = zerolog.ErrorLevel
 	}
-	line.Str(keyWorker, e.Worker).Err(e.Err).Int(keyFailures, e.Failures).Dur(keyWait, e.Wait).Msg("worker did not start")
+	log.WithLevel(level).Str(keyWorker, e.Worker).Err(e.Err).Int(keyFailures, e.Failures).Dur(keyWait, e.Wait).
+		Msg("worker did not start")
 }
 
 func (e WorkerRetiring) log(log zerolog.Logger) {
-	line := log.Info().Str(keyWorker, e.Worker).Int(keyPID, e.PID).Str(keyReason, e.Reason)
-	if e.Detail != "" {
-		line = line.Str(keyDetail, e.Detail)
-	}
-	line.Msg("worker retires")
+	log.Info().Str(keyWorker, e.Worker).Int(keyPID, e.PID).Str(keyReason, e.Reason).
+		Func(func(line *zerolog.Event) { text(line, keyDetail, e.Detail) }).Msg("worker retires")
 }
 
 func (e WorkerKilled) log(log zerolog.Logger) {
@@ -74,32 +84,29 @@ func (e WorkerKilled) log(log zerolog.Logger) {
 }
 
 func (e WorkerExited) log(log zerolog.Logger) {
-	line, message := log.Info(), "worker left"
+	level, message := zerolog.InfoLevel, "worker left"
 	if e.Crashed() {
-		line, message = log.Warn(), "worker crashed"
+		level, message = zerolog.WarnLevel, "worker crashed"
 	}
-	line = line.Str(keyWorker, e.Worker).Int(keyPID, e.PID).Str(keyExit, e.Exit.String())
+	log.WithLevel(level).Str(keyWorker, e.Worker).Int(keyPID, e.PID).Func(e.fields).Dur(keyUptime, e.Uptime).
+		Uint64(keyDone, e.Done).Uint64(keyFailed, e.Failed).Dur(keyWait, e.Wait).Msg(message)
+}
+
+// fields adds what is not known of every exit.
+func (e WorkerExited) fields(line *zerolog.Event) {
+	line.Str(keyExit, e.Exit.String())
 	if e.Exit.Signal != 0 {
-		line = line.Int(keySignal, int(e.Exit.Signal))
+		line.Int(keySignal, int(e.Exit.Signal))
 	} else {
-		line = line.Int(keyExitCode, e.Exit.Code)
+		line.Int(keyExitCode, e.Exit.Code)
 	}
-	if e.Retired != "" {
-		line = line.Str(keyReason, e.Retired)
-	}
-	if e.Killed != "" {
-		line = line.Str(keyKilled, e.Killed)
-	}
-	if e.Stream != "" {
-		line = line.Str(keyDetail, e.Stream)
-	}
+	text(line, keyReason, e.Retired)
+	text(line, keyKilled, e.Killed)
+	text(line, keyDetail, e.Stream)
 	if len(e.InHand) > 0 {
-		line = line.Strs(keyJobs, e.handles())
+		line.Strs(keyJobs, e.handles())
 	}
-	if len(e.Tail) > 0 {
-		line = line.Str(keyStderr, strings.Join(e.Tail, "\n"))
-	}
-	line.Dur(keyUptime, e.Uptime).Uint64(keyDone, e.Done).Uint64(keyFailed, e.Failed).Dur(keyWait, e.Wait).Msg(message)
+	text(line, keyStderr, strings.Join(e.Tail, "\n"))
 }
 
 // handles says which jobs were in hand.
@@ -133,8 +140,9 @@ func (e ServerStillLost) log(log zerolog.Logger) {
 	log.Warn().Str(keyAddress, e.Server).Str(keyDetail, e.Err).Dur(keyAfter, e.Since).Msg("job server is still not reachable")
 }
 
+// A server that is back is said as loudly as that it was lost.
 func (e ServerReached) log(log zerolog.Logger) {
-	log.Info().Str(keyAddress, e.Server).Dur(keyAfter, e.After).Msg("job server is reachable again")
+	log.Warn().Str(keyAddress, e.Server).Dur(keyAfter, e.After).Msg("job server is reachable again")
 }
 
 func (e SlotConnected) log(log zerolog.Logger) {
@@ -151,21 +159,28 @@ func (e LeftoverFound) log(log zerolog.Logger) {
 }
 
 func (e LeftoverEnded) log(log zerolog.Logger) {
-	line := log.Info()
+	level := zerolog.InfoLevel
 	if e.Err != nil {
-		line = log.Error().Err(e.Err)
+		level = zerolog.ErrorLevel
 	}
-	line.Str(keyWorker, e.Worker).Int(keyPID, e.PID).Bool(keyKilled, e.Killed).Msg("worker of an earlier manager ended")
+	log.WithLevel(level).Str(keyWorker, e.Worker).Int(keyPID, e.PID).Bool(keyKilled, e.Killed).AnErr(zerolog.ErrorFieldName, e.Err).
+		Msg("worker of an earlier manager ended")
 }
 
 func (e OrphanReaped) log(log zerolog.Logger) {
 	log.Debug().Int(keyPID, e.Exit.PID).Str(keyExit, e.Exit.String()).Msg("orphan ended")
 }
 
+func (e InternalError) log(log zerolog.Logger) {
+	log.Error().Str(keyWhere, e.Where).Str(keyDetail, e.Panic).Str(keyCause, e.Stack).Msg("internal error")
+}
+
 func (e FleetStopping) log(log zerolog.Logger) {
+	log = always(log)
 	log.Info().Int(keyWorkers, e.Workers).Int(keyHurry, e.Hurry).Msg("fleet stops")
 }
 
 func (e FleetStopped) log(log zerolog.Logger) {
+	log = always(log)
 	log.Info().Dur(keyTook, e.Took).Msg("fleet stopped")
 }

@@ -2,6 +2,8 @@ package manager
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -11,18 +13,14 @@ import (
 
 // log gives a line of a worker's code the level that it has there.
 func (e WorkerLogged) log(log zerolog.Logger) {
-	line := log.WithLevel(slogLevel(int(e.Log.GetLevel()))).Str(keyWorker, e.Worker)
-	if f := e.Log.GetFunction(); f != "" {
-		line = line.Str(keyFunction, f)
-	}
-	if h := e.Log.GetHandle(); h != "" {
-		line = line.Str(keyHandle, h)
-	}
-	attributes := e.Log.GetAttributes()
-	for i := 0; i+1 < len(attributes); i += 2 {
-		line = line.Str(foreignKey(attributes[i]), attributes[i+1])
-	}
-	line.Msg(e.Log.GetMessage())
+	log.WithLevel(slogLevel(int(e.Log.GetLevel()))).Str(keyWorker, e.Worker).Func(func(line *zerolog.Event) {
+		text(line, keyFunction, e.Log.GetFunction())
+		text(line, keyHandle, e.Log.GetHandle())
+		attributes := e.Log.GetAttributes()
+		for i := 0; i+1 < len(attributes); i += 2 {
+			line.Str(foreignKey(attributes[i]), attributes[i+1])
+		}
+	}).Msg(e.Log.GetMessage())
 }
 
 // slogLevel translates a level of log/slog.
@@ -66,11 +64,11 @@ func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
 	}
 	delete(fields, "level")
 	delete(fields, "time")
-	line := log.WithLevel(level).Str(keyWorker, e.Worker).Str(keyStream, e.Stream)
-	for key, value := range fields {
-		line = line.Interface(foreignKey(key), value)
-	}
-	line.Msg(message)
+	log.WithLevel(level).Str(keyWorker, e.Worker).Str(keyStream, e.Stream).Func(func(line *zerolog.Event) {
+		for _, key := range slices.Sorted(maps.Keys(fields)) {
+			line.Interface(foreignKey(key), fields[key])
+		}
+	}).Msg(message)
 }
 
 // foreignKey keeps a worker's own keys from standing twice in a line.

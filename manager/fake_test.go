@@ -105,13 +105,15 @@ func (w *fakeWorker) leave() {
 	w.events <- &workerpb.Event{Event: &workerpb.Event_Left{Left: &workerpb.Left{}}}
 }
 
-// begin takes a job into a slot's record, as a worker does.
-func (w *fakeWorker) begin(slot, function int, handle string) {
-	w.fleet.record(w, slot).Begin(jobrecord.Job{Function: uint16(function), Handle: handle, Hash: 7}, w.fleet.clock(), 10)
+// begin takes a job into the record of the first slot, as a worker does.
+func (w *fakeWorker) begin(handle string) { w.beginIn(0, handle) }
+
+func (w *fakeWorker) beginIn(slot int, handle string) {
+	w.fleet.record(w, slot).Begin(jobrecord.Job{Handle: handle, Hash: 7}, w.fleet.clock(), 10)
 	w.events <- &workerpb.Event{Event: &workerpb.Event_Busy{Busy: &workerpb.Busy{Slot: uint32(slot)}}}
 }
 
-func (w *fakeWorker) finish(slot int) { w.fleet.record(w, slot).End(w.fleet.clock(), false, 10) }
+func (w *fakeWorker) finish() { w.fleet.record(w, 0).End(w.fleet.clock(), false, 10) }
 
 func (w *fakeWorker) retire(reason string) {
 	w.events <- &workerpb.Event{Event: &workerpb.Event_Retiring{Retiring: &workerpb.Retiring{Reason: reason}}}
@@ -239,7 +241,7 @@ func (f *fakeFleet) started() int {
 
 func (f *fakeFleet) status() PoolStatus {
 	f.t.Helper()
-	s, ok := ask(f.pool, func() PoolStatus { return f.pool.status(time.Now()) })
+	s, ok := ask(f.pool, f.pool.status)
 	if !ok {
 		f.t.Fatal("the pool's loop has ended")
 	}

@@ -1,44 +1,49 @@
 package manager
 
-// Keys of the fields in log lines.
+import "github.com/gearman-manager/gearman-manager/internal/logging"
+
+// Keys of the fields in log lines: those that the whole program has, and those of
+// the fleet.
 const (
-	keyAddress  = "server"
+	keyAttempts = logging.FieldAttempts
+	keyDetail   = logging.FieldDetail
+	keyDir      = logging.FieldDir
+	keyFile     = logging.FieldFile
+	keyFunction = logging.FieldFunction
+	keyHandle   = logging.FieldHandle
+	keyHurry    = logging.FieldHurry
+	keyKey      = logging.FieldKey
+	keyLine     = logging.FieldLine
+	keyPools    = logging.FieldPools
+	keySection  = logging.FieldSection
+	keyServers  = logging.FieldServers
+	keySignal   = logging.FieldSignal
+	keySlots    = logging.FieldSlots
+	keyTook     = logging.FieldTook
+	keyVersion  = logging.FieldVersion
+	keyWorkers  = logging.FieldWorkers
+
+	keyAddress  = "server" // a job server
 	keyAfter    = "after"
-	keyAttempts = "attempts"
 	keyCause    = "cause"
-	keyDetail   = "detail"
-	keyDir      = "dir"
 	keyDone     = "jobs_done"
-	keyExit     = "exit"
+	keyExit     = "exit" // how a process ended, in words
 	keyExitCode = "exit_code"
 	keyFailed   = "jobs_failed"
-	keyFailures = "failures"
-	keyFile     = "file"
-	keyFunction = "function"
+	keyFailures = "failures" // starts that failed in a row
 	keyGrace    = "grace"
-	keyHandle   = "handle"
-	keyHurry    = "hurry"
 	keyJobs     = "jobs_in_hand"
-	keyKey      = "key"
-	keyKilled   = "killed"
+	keyKilled   = "killed" // why
 	keyKind     = "kind"
-	keyLine     = "line"
 	keyPID      = "pid"
 	keyPool     = "pool"
-	keyPools    = "pools"
 	keyProgram  = "program"
 	keyReason   = "reason"
-	keySection  = "section"
-	keyServers  = "servers"
-	keySignal   = "signal"
 	keySlot     = "slot"
-	keySlots    = "slots"
-	keyStderr   = "stderr"
-	keyStream   = "stream"
-	keyTook     = "took"
+	keyStderr   = "stderr" // its last lines
+	keyStream   = "stream" // stdout or stderr
 	keyUptime   = "uptime"
-	keyVersion  = "version"
 	keyWait     = "next_try_in"
+	keyWhere    = "where"
 	keyWorker   = "worker"
-	keyWorkers  = "workers"
 )

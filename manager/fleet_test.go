@@ -191,6 +191,7 @@ func happened[T Event](f *fleet) []T {
 
 func TestFleetRegisters(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		begun := time.Now()
 		f := startFleet(t, addr, dedicated("echo", 20))
 		f.registered("echo", 20)
@@ -225,6 +226,7 @@ func TestFleetRegisters(t *testing.T) {
 
 func TestStopIdleFleet(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		f := startFleet(t, addr, dedicated("echo", 50))
 		f.registered("echo", 50)
 		took := f.stop()
@@ -245,6 +247,7 @@ func TestStopIdleFleet(t *testing.T) {
 
 func TestStopBusyFleet(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		f := startFleet(t, addr, dedicated("wait", 3))
 		answers := f.submit(2, "wait", "1s")
 		f.busy(2)
@@ -278,6 +281,7 @@ func TestHurry(t *testing.T) {
 
 func TestKilledWorkers(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		f := startFleet(t, addr, dedicated("wait", 6))
 		f.registered("wait", 6)
 		answers := f.submit(6, "wait", "300ms")
@@ -308,6 +312,7 @@ func TestKilledWorkers(t *testing.T) {
 
 func TestPoisonJobOnServers(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		f := startFleet(t, addr, dedicated("fatal", 2), dedicated("echo", 1))
 		_, err := f.do("fatal", "x")
 		var exception *gearclient.ExceptionError
@@ -327,6 +332,7 @@ func TestPoisonJobOnServers(t *testing.T) {
 
 func TestCrashIsRunAgain(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		f := startFleet(t, addr, dedicated("fatalonce", 1))
 		got, err := f.do("fatalonce", filepath.Join(t.TempDir(), "marker"))
 		if got != "second time" || err != nil {
@@ -337,6 +343,7 @@ func TestCrashIsRunAgain(t *testing.T) {
 
 func TestOnCrashFail(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		plan := dedicated("fatal", 1)
 		plan.Functions[0].OnCrash = config.Fail
 		f := startFleet(t, addr, plan)
@@ -349,6 +356,7 @@ func TestOnCrashFail(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		fail, reissue := dedicated("wait", 1), dedicated("stuck", 2)
 		fail.Functions[0].Timeout = 300 * time.Millisecond
 		reissue.Functions[0].Timeout = 300 * time.Millisecond
@@ -374,6 +382,7 @@ func TestTimeouts(t *testing.T) {
 // answered by whoever is given it next.
 func TestTimeoutOfStoppedWorker(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		plan := dedicated("wait", 2)
 		plan.Functions[0].Timeout = time.Second
 		f := startFleet(t, addr, plan)
@@ -397,6 +406,7 @@ func TestTimeoutOfStoppedWorker(t *testing.T) {
 
 func TestRecycle(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		plan := dedicated("pid", 2)
 		plan.MaxRuns = 5
 		f := startFleet(t, addr, plan)
@@ -432,6 +442,7 @@ func TestPanic(t *testing.T) {
 
 func TestExecutables(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
 		once := `test -e "$0" && echo second time && exit; : >"$0"; kill -SEGV $$`
 		f := startFleet(t, addr,
 			command("lines", 4, "/usr/bin/wc", "-l"),

@@ -335,7 +335,7 @@ func (m *Manager) Snapshot() Snapshot {
 	}
 	status := map[*PoolPlan]PoolStatus{}
 	for _, p := range pools {
-		if st, ok := ask(p, func() PoolStatus { return p.status(time.Now()) }); ok {
+		if st, ok := ask(p, p.status); ok {
 			status[p.cfg.plan] = st
 		} else {
 			status[p.cfg.plan] = p.final

@@ -3,6 +3,8 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -126,14 +128,25 @@ func (p *pool) run(ctx context.Context) {
 		}
 		select {
 		case f := <-p.inbox:
-			f()
+			p.guard(f)
 		case <-timer.C:
 		}
-		p.tick(ctx, time.Now())
+		p.guard(func() { p.tick(ctx, time.Now()) })
 	}
-	p.final = p.status(time.Now())
+	p.final = p.status()
 	close(p.done)
 	p.helpers.Wait()
+}
+
+// guard calls f. A panic of its is reported and ends nothing else: the fleet has to
+// outlive mistakes made here.
+func (p *pool) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.cfg.emit(InternalError{Where: "pool " + p.cfg.plan.Name, Panic: fmt.Sprint(v), Stack: string(debug.Stack())})
+		}
+	}()
+	f()
 }
 
 // over tells whether the loop has nothing left to do.

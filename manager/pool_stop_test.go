@@ -48,10 +48,10 @@ func TestStopBusy(t *testing.T) {
 		w.mu.Lock()
 		w.busy = true
 		w.mu.Unlock()
-		w.begin(0, 0, "H:a:1")
+		w.begin("H:a:1")
 		synctest.Wait()
 		time.AfterFunc(3*time.Second, func() {
-			w.finish(0)
+			w.finish()
 			w.leave()
 		})
 		if took := stopAndWait(f, nil); took != 3*time.Second {
@@ -70,7 +70,7 @@ func TestStopGrace(t *testing.T) {
 		w.mu.Lock()
 		w.busy = true
 		w.mu.Unlock()
-		w.begin(0, 0, "H:a:1")
+		w.begin("H:a:1")
 		synctest.Wait()
 		if took := stopAndWait(f, nil); took != time.Minute {
 			t.Errorf("took %v, want the grace of a minute", took)
@@ -100,7 +100,7 @@ func TestStopHurry(t *testing.T) {
 				w.mu.Lock()
 				w.busy = true
 				w.mu.Unlock()
-				w.begin(0, 0, "H:a:1")
+				w.begin("H:a:1")
 				synctest.Wait()
 				took := stopAndWait(f, func(waited time.Duration) int { return c.levels[waited] })
 				if took < c.want || took > c.want+50*time.Millisecond { // as fine as stopAndWait looks

@@ -52,7 +52,7 @@ type WorkerStatus struct {
 }
 
 // status describes the pool. It is called by the loop.
-func (p *pool) status(now time.Time) PoolStatus {
+func (p *pool) status() PoolStatus {
 	s := planned(p.cfg.plan)
 	s.Runs = true
 	total := p.cfg.records.count(p.cfg.records.all())

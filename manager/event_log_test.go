@@ -1,0 +1,135 @@
+package manager
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// logLine is what an event makes of a logger of that level.
+func logLine(t *testing.T, level zerolog.Level, e Event) string {
+	t.Helper()
+	var out bytes.Buffer
+	e.log(zerolog.New(&out).Level(level))
+	text := strings.TrimSpace(out.String())
+	if text != "" && !json.Valid([]byte(text)) {
+		t.Errorf("%T is no JSON: %s", e, text)
+	}
+	return text
+}
+
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	exit := supervisor.Exit{PID: 7, Code: -1, Signal: syscall.SIGSEGV}
+	for _, c := range []struct {
+		event Event
+		want  string
+	}{
+		{
+			WorkerExited{
+				Worker: "resize/3", PID: 7, Exit: exit, Uptime: time.Second, Done: 5, Failed: 1, Wait: 100 * time.Millisecond,
+				InHand: []JobInHand{{Function: "resize", Server: "a:1", Handle: "H:a:1"}}, Tail: []string{"panic: x", "goroutine 1"},
+			},
+			`{"level":"warn","worker":"resize/3","pid":7,"exit":"killed by SIGSEGV","signal":11,"jobs_in_hand":["resize a:1 H:a:1"],"stderr":"panic: x\ngoroutine 1","uptime":1000,"jobs_done":5,"jobs_failed":1,"next_try_in":100,"message":"worker crashed"}`,
+		},
+		{
+			WorkerExited{Worker: "resize/3", PID: 7, Retired: "max_runs"},
+			`{"level":"info","worker":"resize/3","pid":7,"exit":"exited with status 0","exit_code":0,"reason":"max_runs","uptime":0,"jobs_done":0,"jobs_failed":0,"next_try_in":0,"message":"worker left"}`,
+		},
+		{
+			StartFailed{Worker: "resize/3", Err: errors.New("no interpreter"), Failures: 3, Wait: time.Second},
+			`{"level":"error","worker":"resize/3","error":"no interpreter","failures":3,"next_try_in":1000,"message":"worker did not start"}`,
+		},
+		{
+			ProblemFound{config.Problem{File: "c.ini", Line: 3, Section: "wc", Key: "count", Severity: config.Error, Message: "is none"}},
+			`{"level":"error","file":"c.ini","line":3,"section":"wc","key":"count","detail":"is none","message":"problem found"}`,
+		},
+		{
+			LeftoverEnded{Worker: "wc/1", PID: 7, Killed: true},
+			`{"level":"info","worker":"wc/1","pid":7,"killed":true,"message":"worker of an earlier manager ended"}`,
+		},
+		{
+			WorkerLogged{Worker: "wc/1", Log: &workerpb.Log{
+				Level: 4, Message: "slow", Function: "wc", Handle: "H:a:1", Attributes: []string{"rows", "7", "worker", "mine", "odd"},
+			}},
+			`{"level":"warn","worker":"wc/1","function":"wc","handle":"H:a:1","rows":"7","worker_worker":"mine","message":"slow"}`,
+		},
+		{
+			WorkerPrinted{Worker: "wc/1", Stream: host.Stderr, Line: `{"level":"ERROR","msg":"broken","time":"now","b":1,"a":[2]}`},
+			`{"level":"error","worker":"wc/1","stream":"stderr","a":[2],"b":1,"message":"broken"}`,
+		},
+		{
+			WorkerPrinted{Worker: "wc/1", Stream: host.Stderr, Line: `{"level":"fatal","message":"x"}`},
+			`{"level":"info","worker":"wc/1","stream":"stderr","message":"x"}`,
+		},
+		{
+			WorkerPrinted{Worker: "wc/1", Stream: host.Stdout, Line: `{"level":"error"}`},
+			`{"level":"info","worker":"wc/1","stream":"stdout","message":"{\"level\":\"error\"}"}`,
+		},
+		{WorkerPrinted{Worker: "wc/1", Stream: host.Stderr, Line: "{no"}, `{"level":"info","worker":"wc/1","stream":"stderr","message":"{no"}`},
+	} {
+		if diff := cmp.Diff(c.want, logLine(t, zerolog.TraceLevel, c.event)); diff != "" {
+			t.Errorf("%T: %s", c.event, diff)
+		}
+	}
+}
+
+// TestEveryEventIsLogged: each type of event has a line, and the source has no type
+// that is missing here.
+func TestEveryEventIsLogged(t *testing.T) {
+	t.Parallel()
+	all := []Event{
+		ProblemFound{}, FleetStarted{}, PoolNotRun{}, WorkerStarted{}, WorkerReady{}, StartFailed{}, WorkerRetiring{},
+		WorkerKilled{}, WorkerExited{}, JobSuspected{}, JobUndelivered{}, ServerLost{}, ServerStillLost{}, ServerReached{},
+		SlotConnected{}, SlotLost{}, WorkerLogged{Log: &workerpb.Log{}}, WorkerPrinted{}, LeftoverFound{}, LeftoverEnded{},
+		OrphanReaped{}, FleetStopping{}, FleetStopped{}, InternalError{},
+	}
+	for _, e := range all {
+		if logLine(t, zerolog.DebugLevel, e) == "" {
+			t.Errorf("%T says nothing", e)
+		}
+		if logLine(t, zerolog.Disabled, e) != "" {
+			t.Errorf("%T speaks where nothing is wanted", e)
+		}
+	}
+	source, err := os.ReadFile("event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^type (\w+) struct`).FindAllStringSubmatch(string(source), -1) {
+		name := m[1]
+		if name != "JobInHand" && !slices.ContainsFunc(all, func(e Event) bool { return fmt.Sprintf("%T", e) == "manager."+name }) {
+			t.Errorf("the event %s is not in this test", name)
+		}
+	}
+}
+
+// TestAlwaysSaid: that the fleet comes and goes is said without -v too, that its
+// workers do is not.
+func TestAlwaysSaid(t *testing.T) {
+	t.Parallel()
+	for _, e := range []Event{FleetStarted{}, FleetStopping{}, FleetStopped{}} {
+		if logLine(t, zerolog.WarnLevel, e) == "" {
+			t.Errorf("%T is not said", e)
+		}
+	}
+	if line := logLine(t, zerolog.WarnLevel, WorkerReady{}); line != "" {
+		t.Error(line)
+	}
+}

@@ -1,0 +1,62 @@
+package manager
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+func TestRunRequest(t *testing.T) {
+	t.Parallel()
+	plan := &PoolPlan{
+		Name: "*", MaxRuns: 100,
+		Functions: []FunctionPlan{
+			{Name: "wc", Command: []string{"/usr/bin/wc", "-l"}, Timeout: 1500 * time.Microsecond, OnTimeout: config.Reissue, OnCrash: config.Fail},
+			{Name: "resize", OnTimeout: config.Fail, OnCrash: config.Reissue},
+		},
+	}
+	got := runRequest(plan, runFacts{
+		worker: "*/5", host: "web1", first: 5, servers: []string{"a:1", "b:2"}, records: []int{9, 4},
+		recordFile: "/run/records0", verbosity: 3, maxData: 1 << 20, lifetime: time.Hour,
+		suspects: []*workerpb.SuspectJob{{Attempts: 1}},
+	})
+	want := &workerpb.RunRequest{
+		Contract: 1, Worker: "*/5",
+		Servers: []*workerpb.Server{{Address: "a:1"}, {Address: "b:2", Index: 1}},
+		Functions: []*workerpb.Function{
+			{
+				Name: "wc", TimeoutMs: 2, OnTimeout: workerpb.OnTimeout_ON_TIMEOUT_REISSUE,
+				OnCrash: workerpb.OnCrash_ON_CRASH_FAIL, Command: []string{"/usr/bin/wc", "-l"},
+			},
+			{Name: "resize", Index: 1},
+		},
+		Limits:     &workerpb.Limits{MaxRuns: 100, MaxLifetimeMs: 3600_000, MaxData: 1 << 20},
+		Slots:      []*workerpb.Slot{{ClientId: "web1/*/5", Record: 9}, {ClientId: "web1/*/6", Record: 4}},
+		RecordFile: "/run/records0", Verbosity: 3, Suspects: []*workerpb.SuspectJob{{Attempts: 1}},
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestClientID(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 300)
+	for _, c := range []struct{ host, pool, want string }{
+		{"web1", "resize", "web1/resize/12"},
+		{"web1", "a/b c", "web1/a/b c/12"},
+		{"web1", long, "web1/" + strings.Repeat("é", 60) + "/12"},
+		{strings.Repeat("h", 200), "resize", strings.Repeat("h", 124) + "//12"},
+	} {
+		got := clientID(c.host, c.pool, 12)
+		if got != c.want || len(got) > maxClientID {
+			t.Errorf("got %q of %d bytes, want %q", got, len(got), c.want)
+		}
+	}
+}
