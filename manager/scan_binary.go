@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"debug/buildinfo"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -117,9 +118,12 @@ func readHead(path string) (head, error) {
 	return line, nil
 }
 
+// elf reports whether it is the beginning of a binary.
+func (h head) elf() bool { return bytes.HasPrefix(h, []byte(elf.ELFMAG)) }
+
 // runnable reports whether it is the beginning of a binary or of a script.
 func (h head) runnable() bool {
-	return bytes.HasPrefix(h, []byte("\x7fELF")) || bytes.HasPrefix(h, []byte("#!"))
+	return h.elf() || bytes.HasPrefix(h, []byte("#!"))
 }
 
 // fault says why the kernel would not run a file that begins so; empty when it would.
@@ -127,7 +131,7 @@ func (h head) fault() string {
 	switch {
 	case len(h) == 0:
 		return "is empty, want a program"
-	case bytes.HasPrefix(h, []byte("\x7fELF")):
+	case h.elf():
 		return ""
 	case !bytes.HasPrefix(h, []byte("#!")):
 		return "is neither a binary nor a script with an interpreter, want a first line such as #!/bin/sh"
@@ -150,6 +154,27 @@ func interpreterFault(words []string) string {
 	if filepath.Base(words[0]) == "env" && len(words) == 2 && !strings.HasPrefix(words[1], "-") && !strings.Contains(words[1], "=") {
 		if _, err := exec.LookPath(words[1]); err != nil {
 			return fmt.Sprintf("wants the interpreter %s, which is not on the PATH, want it installed", words[1])
+		}
+	}
+	return ""
+}
+
+// elfFault says why a binary cannot be run: commonly since its copy is not
+// complete.
+func elfFault(path string) string {
+	const incomplete = "is an incomplete binary, want it copied whole"
+	info, err := os.Stat(path)
+	if err != nil {
+		return "cannot be read: " + err.Error()
+	}
+	file, err := elf.Open(path)
+	if err != nil {
+		return incomplete + " (" + err.Error() + ")"
+	}
+	defer file.Close() //nolint:errcheck // nothing was written to it
+	for _, part := range file.Progs {
+		if part.Off+part.Filesz > uint64(info.Size()) { //nolint:gosec // a size is not negative
+			return incomplete
 		}
 	}
 	return ""

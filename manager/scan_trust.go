@@ -85,7 +85,11 @@ func (s *scan) usable(path string, origin config.Origin) bool {
 		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
 		return false
 	}
-	if fault := h.fault(); fault != "" {
+	fault := h.fault()
+	if fault == "" && h.elf() {
+		fault = elfFault(path)
+	}
+	if fault != "" {
 		s.note(config.Error, origin, "the file %s %s", path, fault)
 		return false
 	}
