@@ -32,14 +32,15 @@ lint: ## Check style, modules, generated code and shell scripts
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
 
-e2e: build ## Run the end-to-end scripts alone
-	scripts/test.sh -count=1 ./test/e2e/...
+e2e: ## Test the whole product and both job servers, nothing else
+	scripts/test.sh -count=1 ./test/...
 
 bench: ## Compare speed, CPU and memory with other workers (BENCHTIME=3s, BENCHFLAGS='-runs 3 -rows plugin,php')
 	go run ./bench -time '$(BENCHTIME)' $(BENCHFLAGS)
 
-generate: ## Generate the gRPC code from plugins/workerpb/worker.proto
+generate: ## Generate the gRPC code and the config reference
 	$(TOOL) buf generate
+	go test ./config -run '^TestReference$$' -update
 
 demo: build ## Start job server, manager and workers, send them jobs (KEEP=1 stays up)
 	bin/gearman-manager demo $(if $(filter-out 0,$(KEEP)),--keep)
