@@ -32,6 +32,7 @@ func commands() []command {
 		jobCommand(),
 		performCommand(),
 		serverCommand(),
+		demoCommand(),
 		versionCommand(),
 		helpCommand(),
 	}
