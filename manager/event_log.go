@@ -89,7 +89,7 @@ func (e WorkerExited) log(log zerolog.Logger) {
 		level, message = zerolog.WarnLevel, "worker crashed"
 	}
 	log.WithLevel(level).Str(keyWorker, e.Worker).Int(keyPID, e.PID).Func(e.fields).Dur(keyUptime, e.Uptime).
-		Uint64(keyDone, e.Done).Uint64(keyFailed, e.Failed).Dur(keyWait, e.Wait).Msg(message)
+		Uint64(keyDone, e.Done).Uint64(keyFailed, e.Failed).Msg(message)
 }
 
 // fields adds what is not known of every exit.
@@ -103,6 +103,9 @@ func (e WorkerExited) fields(line *zerolog.Event) {
 	text(line, keyReason, e.Retired)
 	text(line, keyKilled, e.Killed)
 	text(line, keyDetail, e.Stream)
+	if e.Wait > 0 {
+		line.Dur(keyWait, e.Wait)
+	}
 	if len(e.InHand) > 0 {
 		line.Strs(keyJobs, e.handles())
 	}

@@ -127,6 +127,7 @@ type fakeFleet struct {
 	// prepare is called with each worker before it runs; an error is that of its
 	// start. May be nil.
 	prepare func(*fakeWorker) error
+	hello   chan struct{} // if not nil, starts end when it is closed
 
 	mu      sync.Mutex
 	workers []*fakeWorker
@@ -138,9 +139,23 @@ type fakeFleet struct {
 // runPool runs a pool in a synctest bubble until body returns, then stops it.
 func runPool(t *testing.T, plan PoolPlan, prepare func(*fakeWorker) error, body func(*fakeFleet)) {
 	t.Helper()
+	bubble(t, plan, prepare, false, body)
+}
+
+// runSlowPool is runPool with workers that say hello when the test closes hello.
+func runSlowPool(t *testing.T, plan PoolPlan, body func(*fakeFleet)) {
+	t.Helper()
+	bubble(t, plan, nil, true, body)
+}
+
+func bubble(t *testing.T, plan PoolPlan, prepare func(*fakeWorker) error, slow bool, body func(*fakeFleet)) {
+	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeFleet(t, dir, plan, prepare)
+		if slow {
+			f.hello = make(chan struct{})
+		}
 		var loop sync.WaitGroup
 		loop.Go(func() { f.pool.run(t.Context()) })
 		synctest.Wait()
@@ -185,7 +200,7 @@ func newFakeFleet(t *testing.T, dir string, plan PoolPlan, prepare func(*fakeWor
 // clock is the fake time as job records keep it.
 func (f *fakeFleet) clock() time.Duration { return time.Hour + time.Since(f.begun) }
 
-func (f *fakeFleet) start(_ context.Context, launch host.Launch) (process, error) {
+func (f *fakeFleet) start(ctx context.Context, launch host.Launch) (process, error) {
 	w := &fakeWorker{
 		fleet: f, name: launch.Name, request: launch.Request(),
 		events: make(chan *workerpb.Event, 16), done: make(chan struct{}),
@@ -202,6 +217,13 @@ func (f *fakeFleet) start(_ context.Context, launch host.Launch) (process, error
 	f.mu.Lock()
 	f.workers = append(f.workers, w)
 	f.mu.Unlock()
+	if f.hello != nil {
+		select {
+		case <-f.hello:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 	return w, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 )
 
 // stopAndWait stops a pool and returns how long that took.
@@ -130,6 +132,35 @@ func TestStopInBackoff(t *testing.T) {
 	runPool(t, onePlan(2), prepare, func(f *fakeFleet) {
 		pass(10 * time.Second)
 		if took := stopAndWait(f, nil); took != 0 {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// TestStopBeforeHello: a worker may have a job before its hello is heard. It is
+// not killed then.
+func TestStopBeforeHello(t *testing.T) {
+	t.Parallel()
+	runSlowPool(t, onePlan(1), func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		f.record(w, 0).Begin(jobrecord.Job{Handle: "H:a:1"}, f.clock(), 0)
+		time.AfterFunc(3*helloGrace, func() {
+			f.record(w, 0).End(f.clock(), false, 0)
+			close(f.hello)
+		})
+		if took := stopAndWait(f, nil); took < 3*helloGrace || took > 4*helloGrace {
+			t.Errorf("took %v", took)
+		}
+		if exits := seen[WorkerExited](f); len(exits) != 1 || exits[0].Retired != "stop" || exits[0].Done != 1 {
+			t.Errorf("exits %+v", exits)
+		}
+	})
+}
+
+func TestStopWithoutHello(t *testing.T) {
+	t.Parallel()
+	runSlowPool(t, onePlan(3), func(f *fakeFleet) {
+		if took := stopAndWait(f, nil); took < helloGrace || took > 2*helloGrace {
 			t.Errorf("took %v", took)
 		}
 	})

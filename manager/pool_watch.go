@@ -21,6 +21,9 @@ const (
 	// idleGrace is how long an idle worker may take to leave: a server that does not
 	// answer its last call is given up after a while.
 	idleGrace = 5 * time.Second
+	// helloGrace is how long a worker that was told to run, and then to leave, may
+	// take to say hello. It may have a job by then; if not, it is given up.
+	helloGrace = 500 * time.Millisecond
 	// releaseGrace is how long a worker that has left may take to end.
 	releaseGrace = 5 * time.Second
 )
@@ -149,7 +152,15 @@ func (p *pool) late(w *worker) (late []recordedJob, wait time.Duration) {
 // checkLeaving kills a worker whose grace is over, or plans the next look.
 func (p *pool) checkLeaving(w *worker, now time.Time) {
 	w.checkAt = time.Time{}
-	if w.killed != notKilled || w.proc == nil {
+	switch {
+	case w.killed != notKilled:
+		return
+	case w.proc != nil:
+	case p.hurry == 0 && len(p.inHand(w)) > 0:
+		w.checkAt = now.Add(helloGrace)
+		return
+	default:
+		w.abandon(errStopping)
 		return
 	}
 	if grace, ok := hurryGrace(p.hurry); ok {

@@ -28,6 +28,7 @@ type worker struct {
 	launched time.Time // when it was decided to start it
 	ready    time.Time // hello; zero before
 	abandon  context.CancelCauseFunc
+	asked    bool   // it was told to run, and may work before its hello is heard
 	known    uint64 // version of the suspects that its run request held
 
 	proven   bool
@@ -122,7 +123,7 @@ func (p *pool) command(w *worker, lifetime time.Duration) host.Launch {
 		Env:   p.cfg.program.env,
 		Request: func() *workerpb.RunRequest {
 			suspects, version := p.cfg.ledger.of(p.cfg.plan.Functions)
-			p.post(func() { w.known = version })
+			p.post(func() { w.asked, w.known = true, version })
 			return runRequest(p.cfg.plan, runFacts{
 				worker: name, host: p.cfg.host, first: w.place.first, servers: p.cfg.servers,
 				records: w.records, recordFile: p.cfg.records.file.Path(), verbosity: p.cfg.verbosity,
@@ -151,6 +152,7 @@ func (p *pool) started(ctx context.Context, w *worker, proc process) {
 	leaves := w.state == StateDraining // stop came while it was being started
 	w.state, _ = w.state.next(triggerHello)
 	if leaves {
+		w.checkAt = now.Add(idleGrace)
 		p.callDrain(ctx, w, w.retired)
 		return
 	}
@@ -201,6 +203,8 @@ func (p *pool) drain(ctx context.Context, w *worker, reason string) {
 		w.checkAt = w.drained.Add(idleGrace)
 	}
 	switch {
+	case w.proc == nil && w.asked:
+		w.checkAt = time.Now().Add(helloGrace)
 	case w.proc == nil:
 		w.abandon(errStopping)
 	case ok:
