@@ -154,9 +154,7 @@ func (l *load) end(t *testing.T) {
 // TestDrainsUnderLoad drains a thousand workers, one after the other at random
 // moments, on a server that gives up a job whose worker left, and wakes one
 // sleeper a job. Two others stay, so that there always is somebody to take a
-// job; nobody polls. No client may see a failure, no job may run twice, and none
-// may wait for a wake-up that was spent on a worker that left: that one would
-// not be over when the test's patience is.
+// job. No client may see a failure, and no job may run twice.
 func TestDrainsUnderLoad(t *testing.T) {
 	t.Parallel()
 	drains := 1000
@@ -168,7 +166,9 @@ func TestDrainsUnderLoad(t *testing.T) {
 			t.Parallel()
 			addr := start(t)
 			l := newLoad()
-			cfg := gearclient.WorkerConfig{Servers: []string{addr}, Handler: l.handler, PollInterval: time.Hour}
+			cfg := gearclient.WorkerConfig{
+				Servers: []string{addr}, Functions: []string{"reverse"}, Handler: l.handler, PollInterval: time.Hour,
+			}
 			stay := cfg
 			stay.Slots = 2
 			startWorker(t, stay)
@@ -187,27 +187,84 @@ func TestDrainsUnderLoad(t *testing.T) {
 	}
 }
 
-// comeAndGo runs a worker for a moment.
-func comeAndGo(t *testing.T, cfg gearclient.WorkerConfig) {
+// TestDrainsOfSleepers drains a thousand workers at the moment when a job is
+// submitted, with one other asleep and nobody who could come upon a job that was
+// left lying: whom the server woke has to take it along.
+func TestDrainsOfSleepers(t *testing.T) {
+	t.Parallel()
+	drains := 1000
+	if testing.Short() {
+		drains = 100
+	}
+	for name, start := range startFragile(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr := start(t)
+			l := newLoad()
+			cfg := gearclient.WorkerConfig{
+				Servers: []string{addr}, Functions: []string{"reverse"}, Handler: l.handler, PollInterval: time.Hour,
+			}
+			c := startClient(t, gearclient.ClientConfig{Servers: []string{addr}})
+			stays := startReady(t, cfg)
+			for i := range drains {
+				leaves := startReady(t, cfg)
+				if rand.IntN(2) == 0 {
+					stays, leaves = leaves, stays
+				}
+				<-time.After(time.Millisecond) // they fall asleep
+				l.clients.Go(func() {
+					<-time.After(time.Duration(rand.IntN(400)) * time.Microsecond)
+					l.one(t, c, fmt.Sprint(i))
+				})
+				<-time.After(time.Duration(rand.IntN(800)) * time.Microsecond)
+				leaves.drain(t)
+				l.clients.Wait()
+				if t.Failed() {
+					break
+				}
+			}
+			stays.drain(t)
+			l.end(t)
+		})
+	}
+}
+
+// readyWorker is a worker that runs until it is drained.
+type readyWorker struct {
+	w     *gearclient.Worker
+	ended chan error
+}
+
+// startReady starts a worker and waits until it is registered.
+func startReady(t *testing.T, cfg gearclient.WorkerConfig) readyWorker {
 	t.Helper()
 	ready := make(chan struct{})
 	cfg.Events.Ready = func(int, string) { close(ready) }
 	cfg.Events.Undelivered = func(job *gearclient.Job, err error) { t.Errorf("answer of %s: %v", job.Handle(), err) }
 	w, err := gearclient.NewWorker(cfg)
 	if err != nil {
+		t.Fatal(err)
+	}
+	r := readyWorker{w, make(chan error, 1)}
+	go func() { r.ended <- w.Run(context.Background()) }()
+	waitFor(t, "ready", ready)
+	return r
+}
+
+func (r readyWorker) drain(t *testing.T) {
+	t.Helper()
+	r.w.Drain()
+	if err := waitFor(t, "the end", r.ended); err != nil {
 		t.Error(err)
-		return
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- w.Run(context.Background()) }()
-	<-ready
-	if d := time.Duration(rand.IntN(4000)) * time.Microsecond; d > 0 {
-		<-time.After(d)
-	}
-	w.Drain()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+}
+
+// comeAndGo runs a worker for a moment.
+func comeAndGo(t *testing.T, cfg gearclient.WorkerConfig) {
+	t.Helper()
+	r := startReady(t, cfg)
+	<-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond)
+	r.drain(t)
 }
 
 // TestChangesUnderLoad pauses functions, holds, and changes slots and servers
