@@ -386,6 +386,26 @@ func TestLastAnswersAreWaitedFor(t *testing.T) {
 	}
 }
 
+// TestFaultsEndOneConnection: a panic while a request is performed becomes the
+// end of its connection, and leaves the queue unlocked.
+func TestFaultsEndOneConnection(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, Config{})
+	near, far := net.Pipe()
+	defer func() { _ = errors.Join(near.Close(), far.Close()) }()
+	c := newConn(s, near)
+	err := c.guard(func() error {
+		s.do(&c.effects, func(*queue) { panic("a fault") })
+		return nil
+	})
+	if !errors.Is(err, errInternal) {
+		t.Fatalf("ended with %v, want %v", err, errInternal)
+	}
+	other := connect(t, s)
+	other.send(wire.EchoReq, []byte("alive"))
+	other.want(`RES ECHO_RES "alive"`)
+}
+
 // TestEndsAreTold: how a connection ended is in its event.
 func TestEndsAreTold(t *testing.T) {
 	t.Parallel()
