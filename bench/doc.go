@@ -26,7 +26,8 @@
 //
 // The load comes from one connection that submits a job for each one that ends;
 // what CPU it took itself is printed under the table, since on a small machine
-// it takes it from the workers.
+// it takes it from the workers; so is the load average of the minute before, by
+// which a run on a busy machine is told.
 //
 // The program needs Debian's gearman-job-server; a contender whose programs are
 // missing is left out, with the packages to install. It builds into a temporary

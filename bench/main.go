@@ -93,6 +93,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, b.server.stop(stopGrace)) }()
+	if b.busy, err = loadAverage(); err != nil {
+		return err
+	}
 	if err := b.run(ctx); err != nil {
 		return err
 	}
@@ -179,8 +182,9 @@ func (b *bench) report(w io.Writer, asJSON bool) error {
 	_, err := fmt.Fprintf(w, `
 %s of all contenders in turn, %v for each measurement under load, %d cores, one gearmand.
 The load generator took at most %s %% of a core and %s µs of CPU a job, at 50 in flight.
+The load average of the minute before was %s; more than 0.5 means that others took CPU, too.
 `,
 		plural(b.runs, "run"), b.length, runtime.NumCPU(),
-		number(b.results.largest(loadPercent), 0), number(b.results.largest(loadPerJob), 1))
+		number(b.results.largest(loadPercent), 0), number(b.results.largest(loadPerJob), 1), b.busy)
 	return err
 }

@@ -151,6 +151,16 @@ func parsePSS(rollup string) (int64, error) {
 	return 0, errors.New("parse memory: no line Pss")
 }
 
+// loadAverage is how many threads wanted a core during the last minute.
+func loadAverage() (string, error) {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "", fmt.Errorf("read load average: %w", err)
+	}
+	first, _, _ := strings.Cut(string(data), " ")
+	return first, nil
+}
+
 func procFile(pid int, name string) string {
 	return filepath.Join("/proc", strconv.Itoa(pid), name)
 }

@@ -35,6 +35,7 @@ type bench struct {
 	server   *jobServer
 	results  results
 	progress io.Writer
+	busy     string // load average of the last minute before the first run
 }
 
 // run measures all contenders, run by run. The figures taken so far are valid
