@@ -2,9 +2,9 @@
 // nothing else: what the processes do, and when to start another, is decided by
 // its callers.
 //
-// # One reaper, one starter
+// # One reaper, one place that forks
 //
-// A [Supervisor] owns every child of this process. Two goroutines do its work:
+// A [Supervisor] owns every child of this process:
 //
 //	Start ──► starter ──fork, exec──► child, leader of its own group
 //	             │ registers                │ exits
@@ -14,10 +14,10 @@
 //	             ▼                          │ then collects the status
 //	         Process.Done ◄─────────────────┘
 //
-// The starter is locked to one thread for as long as the supervisor lives,
-// because the kernel sends Pdeathsig when the thread that forked ends, not when
-// its process does. On that thread no signal is blocked, so that none is in the
-// children.
+// The starter is locked to its thread (or threads, see [Config.Starters]) for as
+// long as the supervisor lives, because the kernel sends Pdeathsig when the thread
+// that forked ends, not when its process does. There no signal is blocked, so that
+// none is in the children.
 //
 // The reaper is the only one that waits for children. A goroutine for each child
 // that blocks in wait would cost a thread for each, and where this process is a

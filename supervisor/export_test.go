@@ -3,10 +3,18 @@ package supervisor
 import "golang.org/x/sys/unix"
 
 // BeginStart and SettleStart make a start last as long as a test wants.
-func (s *Supervisor) BeginStart() error { return s.begin() }
+func (s *Supervisor) BeginStart() (uint64, error) { return s.begin() }
 
 // SettleStart ends a start that has not succeeded.
-func (s *Supervisor) SettleStart() { s.settle(nil) }
+func (s *Supervisor) SettleStart(number uint64) { s.settle(number, nil) }
+
+// Unplaced tells whether the reaper has seen a child that may belong to a start
+// in progress.
+func (s *Supervisor) Unplaced() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reg.unplaced
+}
 
 // IsZombie tells whether a child has ended and has not been collected.
 func IsZombie(pid int) bool { return peek(unix.P_PID, pid) == pid }

@@ -77,6 +77,7 @@ func roles() map[string]func(args []string) int {
 		"supervise": supervise,
 		"lifecycle": lifecycle,
 		"stress":    stress,
+		"crowd":     crowd,
 		"unplaced":  unplaced,
 		"masked":    masked,
 		"ignorant":  ignorant,

@@ -14,8 +14,8 @@ type reaper struct {
 	quit     chan struct{}
 	onOrphan func(Exit)
 
-	unknown      int    // a child that was not known while a start was in progress
-	unknownStart uint64 // the number of that start
+	unknown      int    // a child that was not known while starts were in progress
+	unknownStart uint64 // number of the last start that had begun then
 }
 
 func (r *reaper) run() {
@@ -37,7 +37,7 @@ func (r *reaper) reap() {
 	for {
 		pid := peek(unix.P_ALL, 0)
 		if pid == 0 {
-			r.unknown = 0
+			r.forget()
 			return
 		}
 		if !r.take(pid) {
@@ -47,20 +47,24 @@ func (r *reaper) reap() {
 	}
 }
 
-// take collects one child that has ended. It refuses one that may belong to the
+// take collects one child that has ended. It refuses one that may belong to a
 // start in progress, which knows the number only when the program is executed, or
 // collects it itself if that fails.
 func (r *reaper) take(pid int) bool {
-	p, start := r.sup.claim(pid)
+	var upTo uint64
+	if r.unknown == pid {
+		upTo = r.unknownStart
+	}
+	p, mayBeStart, last := r.sup.claim(pid, upTo)
 	if p != nil {
 		p.collect()
 		return true
 	}
-	if start != 0 && (r.unknown != pid || r.unknownStart == start) {
-		r.unknown, r.unknownStart = pid, start
+	if mayBeStart {
+		r.unknown, r.unknownStart = pid, last
 		return false
 	}
-	r.unknown = 0
+	r.forget()
 	killOrphanedGroup(pid)
 	exit, err := collect(pid)
 	if err == nil && r.onOrphan != nil {
@@ -68,6 +72,8 @@ func (r *reaper) take(pid int) bool {
 	}
 	return true
 }
+
+func (r *reaper) forget() { r.unknown, r.unknownStart = 0, 0 }
 
 // killOrphanedGroup kills what is left in the group of an orphan that died of
 // SIGKILL, as it does for our own: nobody else will, since whoever looked after

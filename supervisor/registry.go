@@ -1,46 +1,75 @@
 package supervisor
 
-// begin notes that a start is in progress.
-func (s *Supervisor) begin() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopping {
-		return ErrStopped
-	}
-	s.starts++
-	s.start = s.starts
-	return nil
+import "golang.org/x/sys/unix"
+
+// registry holds what is alive, and what is on its way. It is guarded by the
+// supervisor's lock.
+type registry struct {
+	procs    map[int]*Process    // started and not collected yet, by PID
+	starts   uint64              // number of the last start that has begun
+	pending  map[uint64]struct{} // starts that are not over
+	unplaced bool                // the reaper waits for the end of one
+	stopping bool
 }
 
-// settle ends the start in progress; p is nil if it did not succeed. It tells
-// whether the supervisor is being stopped.
-func (s *Supervisor) settle(p *Process) (stopping bool) {
+// begin notes that a start is in progress, and gives it a number.
+func (s *Supervisor) begin() (number uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reg.stopping {
+		return 0, ErrStopped
+	}
+	s.reg.starts++
+	s.reg.pending[s.reg.starts] = struct{}{}
+	return s.reg.starts, nil
+}
+
+// settle ends a start; p is nil if it did not succeed. It tells whether the
+// supervisor is being stopped.
+func (s *Supervisor) settle(number uint64, p *Process) (stopping bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p != nil {
-		s.procs[p.pid] = p
+		s.reg.procs[p.pid] = p
 	}
-	s.start = 0
-	if s.unplaced {
-		s.unplaced = false
+	delete(s.reg.pending, number)
+	if s.reg.unplaced {
+		s.reg.unplaced = false
 		select {
 		case s.reaper.settled <- struct{}{}:
 		default:
 		}
 	}
-	return s.stopping
+	return s.reg.stopping
 }
 
-// claim hands the process with that number to the reaper, which collects it. If
-// there is none, it returns the number of the start in progress, at whose end the
-// reaper is woken, or 0.
-func (s *Supervisor) claim(pid int) (*Process, uint64) {
-	s.mu.Lock()
+// claim hands a process that has ended to the reaper, which collects it. Without
+// one of that number it tells whether the child may belong to a start that is not
+// over, at whose end the reaper is then woken. Starts after number upTo, which are
+// younger than the child, do not count; if that is 0, all do, and last is what upTo
+// has to be for this child from then on.
+func (s *Supervisor) claim(pid int, upTo uint64) (p *Process, mayBeStart bool, last uint64) {
+	s.mu.Lock() // once for both: a start may be over at any moment
 	defer s.mu.Unlock()
-	if p, ok := s.procs[pid]; ok {
-		delete(s.procs, pid) // before the number is free for another
-		return p, 0
+	// Asked again: fork may have collected the child of a start that failed, and
+	// its number may be in use again.
+	if p := s.reg.procs[pid]; p != nil && peek(unix.P_PID, pid) == pid {
+		delete(s.reg.procs, pid) // before the number is free for another
+		return p, false, 0
 	}
-	s.unplaced = s.start != 0
-	return nil, s.start
+	if upTo == 0 {
+		upTo = s.reg.starts
+	}
+	s.reg.unplaced = s.reg.begunBy(upTo)
+	return nil, s.reg.unplaced, upTo
+}
+
+// begunBy tells whether a start up to that number is not over.
+func (r *registry) begunBy(number uint64) bool {
+	for n := range r.pending {
+		if n <= number {
+			return true
+		}
+	}
+	return false
 }

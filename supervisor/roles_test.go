@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -122,7 +123,7 @@ func stopTwice(ctx context.Context, sup *supervisor.Supervisor) {
 func stress([]string) int {
 	for range 20 {
 		ctx, cancel := background()
-		sup := mustNew(supervisor.Config{})
+		sup := mustNew(supervisor.Config{Starters: 4})
 		done := make(chan struct{})
 		for range 4 {
 			go func() {
@@ -172,11 +173,12 @@ func unplaced([]string) int {
 	if known, err = sup.Start(spec); err != nil {
 		panic(err)
 	}
-	if err := sup.BeginStart(); err != nil {
+	number, err := sup.BeginStart()
+	if err != nil {
 		panic(err)
 	}
 	pid := spawn("exit", nil, "9")
-	for !supervisor.IsZombie(pid) && unix.Kill(pid, 0) == nil {
+	for !sup.Unplaced() && unix.Kill(pid, 0) == nil {
 		runtime.Gosched()
 	}
 	_ = w.Close()
@@ -192,10 +194,52 @@ func unplaced([]string) int {
 	if len(orphans) != 0 || !supervisor.IsZombie(pid) {
 		complain("collected during the start")
 	}
-	sup.SettleStart()
-	if e := <-orphans; e.PID != pid || e.Code != 9 {
+	if _, err := sup.BeginStart(); err != nil { // younger than the child, and of no account
+		panic(err)
+	}
+	sup.SettleStart(number)
+	var e supervisor.Exit
+	select {
+	case e = <-orphans:
+	case <-time.After(30 * time.Second):
+		complain("the orphan was not told after the start that it might have belonged to")
+		return 1
+	}
+	if e.PID != pid || e.Code != 9 {
 		complain("orphan: %v", e)
 	}
+	ctx, cancel := background()
+	defer cancel()
+	if err := sup.Stop(ctx); err != nil {
+		complain("%v", err)
+	}
+	return 0
+}
+
+// crowd has several starters at work at once, some of them in vain.
+func crowd([]string) int {
+	sup := mustNew(supervisor.Config{Starters: 4, OnOrphan: func(e supervisor.Exit) { complain("orphan: %v", e) }})
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			for k := range 3 {
+				code := (3*i + k) % 256
+				p, err := sup.Start(sh(fmt.Sprintf("exit %d", code)))
+				if err != nil {
+					complain("%v", err)
+					return
+				}
+				if _, err := sup.Start(supervisor.Spec{Path: "/nonexistent/program"}); !errors.Is(err, os.ErrNotExist) {
+					complain("%v", err)
+				}
+				<-p.Done()
+				if e := p.Exit(); e.Code != code || e.Signal != 0 || e.PID != p.PID() {
+					complain("want status %d, got %+v", code, e)
+				}
+			}
+		})
+	}
+	wg.Wait()
 	ctx, cancel := background()
 	defer cancel()
 	if err := sup.Stop(ctx); err != nil {

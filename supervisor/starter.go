@@ -9,11 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// starter forks. It runs on one thread, which lives as long as the starter does,
-// so that Pdeathsig means the death of this process. One is enough: on two cores,
-// four gave 1,690 processes a second, one 1,610, and the cores were full. And as
-// it forks one at a time, a program that this process has just written can be
-// executed: no other child holds the file open on its way from fork to exec.
+// starter forks. Each of the goroutines in which it runs has a thread, which lives
+// as long as the starter does, so that Pdeathsig means the death of this process.
 type starter struct {
 	sup      *Supervisor
 	requests chan *request
@@ -63,19 +60,20 @@ func (s *starter) stop() { s.once.Do(func() { close(s.quit) }) }
 
 // serve starts one process and makes it known to the reaper.
 func (s *starter) serve(spec *Spec) (*Process, error) {
-	if err := s.sup.begin(); err != nil {
+	number, err := s.sup.begin()
+	if err != nil {
 		return nil, err
 	}
 	pid, err := syscall.ForkExec(spec.Path, spec.argv(), spec.attr(s.sup.null.Fd()))
 	if err != nil {
-		s.sup.settle(nil)
+		s.sup.settle(number, nil)
 		return nil, err
 	}
 	p := &Process{
 		pid: pid, name: spec.name(), keepGroup: spec.KeepGroup,
 		started: time.Now(), done: make(chan struct{}),
 	}
-	if s.sup.settle(p) {
+	if s.sup.settle(number, p) {
 		_ = p.Kill()
 		return nil, ErrStopped
 	}

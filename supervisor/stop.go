@@ -16,7 +16,7 @@ import (
 // Descendants that left their group are not killed.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	s.mu.Lock()
-	s.stopping = true // whatever a start in progress brings is killed by the starter
+	s.reg.stopping = true // whatever a start in progress brings is killed by the starter
 	s.mu.Unlock()
 	s.starter.stop()
 	left := s.killAll(ctx)

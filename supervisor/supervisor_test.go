@@ -7,7 +7,7 @@ import (
 // Each of these needs a supervisor of its own, and so a process.
 func TestInAProcessOfItsOwn(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"lifecycle", "stress", "unplaced", "masked", "ignorant"} {
+	for _, name := range []string{"lifecycle", "stress", "crowd", "unplaced", "masked", "ignorant"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lines, w := pipe(t)
