@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,11 +23,14 @@ type assignment struct {
 	paused    map[string]bool
 }
 
+// errNoSlots refuses an assignment under which a worker would do nothing.
+var errNoSlots = errors.New("a worker needs at least one slot")
+
 // newAssignment takes over what Run says.
 func newAssignment(d *definition, req *workerpb.RunRequest) (*assignment, error) {
 	a := &assignment{limits: req.GetLimits(), slots: req.GetSlots(), verbosity: req.GetVerbosity()}
 	if len(a.slots) == 0 {
-		return nil, fmt.Errorf("run: no slots")
+		return nil, errNoSlots
 	}
 	if err := a.setFunctions(d, req.GetFunctions()); err != nil {
 		return nil, err
@@ -52,6 +56,9 @@ func (a *assignment) with(d *definition, s *workerpb.Settings) (*assignment, err
 	}
 	if s.GetSlots() != nil {
 		next.slots = s.GetSlots().GetSlots()
+	}
+	if len(next.slots) == 0 {
+		return nil, errNoSlots
 	}
 	if s.Verbosity != nil {
 		next.verbosity = s.GetVerbosity()
@@ -94,7 +101,7 @@ func (a *assignment) setFunctions(d *definition, list []*workerpb.Function) erro
 	a.functions, a.names = map[string]*workerpb.Function{}, nil
 	for _, f := range list {
 		if d.handler(f.GetName()) == nil {
-			return fmt.Errorf("run: function %q: this program performs %q", f.GetName(), d.names)
+			return fmt.Errorf("function %q: this program performs %q", f.GetName(), d.names)
 		}
 		a.functions[f.GetName()] = f
 		a.names = append(a.names, f.GetName())
@@ -107,7 +114,7 @@ func (a *assignment) setServers(list []*workerpb.Server) error {
 	for _, s := range list {
 		addr, err := gearclient.NormalizeAddr(s.GetAddress())
 		if err != nil {
-			return fmt.Errorf("run: %w", err)
+			return fmt.Errorf("server: %w", err)
 		}
 		a.servers[addr] = s
 		a.addresses = append(a.addresses, addr)

@@ -57,6 +57,9 @@ func (b byHand) report(name string, err error) int {
 		return 0
 	}
 	fmt.Fprintf(b.stderr, "%s: %v\n", name, err)
+	if e, ok := errors.AsType[*panicError](err); ok {
+		_, _ = b.stderr.Write(e.stack)
+	}
 	if _, ok := errors.AsType[usageError](err); ok {
 		b.explain(b.stderr, name)
 		return 2

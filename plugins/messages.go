@@ -49,11 +49,13 @@ func (p *performer) jobID(job *gearclient.Job, hash uint64) *workerpb.JobID {
 	return &workerpb.JobID{Server: p.serverName(job.Server()), Handle: job.Handle(), Hash: hash}
 }
 
-// hash is that of the last job of a slot. The record has it; the handler may
-// have changed the workload since.
+// hash is that of a job that is over. Its slot's record has it as long as no
+// other job came; the handler may have changed the workload since.
 func (p *performer) hash(job *gearclient.Job) uint64 {
 	if r := p.record(job.Slot()); r != nil {
-		return r.Snapshot().Hash
+		if last := r.Snapshot(); last.Handle == job.Handle() {
+			return last.Hash
+		}
 	}
 	return jobrecord.Hash(job.Function(), job.Unique(), job.Workload())
 }

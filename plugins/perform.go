@@ -44,16 +44,14 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	}
 	t := &task{Job: gj, f: f, hash: jobrecord.Hash(gj.Function(), gj.Unique(), gj.Workload())}
 	suspect := p.suspects.find(p.key(t))
+	p.count(a, &p.taken)
 	if suspect.GetFail() {
 		return raised(suspect.GetCause())
 	}
-	if suspect != nil {
-		p.alone.Lock()
-		defer p.alone.Unlock()
-	} else {
-		p.alone.RLock()
-		defer p.alone.RUnlock()
+	if !p.company.join(suspect != nil) {
+		return gearclient.Result{Outcome: gearclient.Abandoned}
 	}
+	defer p.company.leave()
 	p.begin(a, t)
 	handler := p.def.handler(gj.Function())
 	if handler == nil {
@@ -86,19 +84,9 @@ func (p *performer) begin(a *assignment, t *task) {
 
 // jobDone is told when the answer of a job is out.
 func (p *performer) jobDone(job *gearclient.Job, r gearclient.Result, err error) {
-	failed := r.Outcome != gearclient.Completed
-	if rec := p.record(job.Slot()); rec != nil {
-		if r.Outcome == gearclient.Abandoned {
-			rec.Drop()
-		} else {
-			rec.End(jobrecord.Now(), failed, len(r.Data))
-		}
-	}
-	p.done.Add(1)
-	if failed {
-		p.failed.Add(1)
-	}
 	a := p.assigned.Load()
+	p.account(job, r)
+	p.count(a, &p.over)
 	if logsJobs(a.verbosity) {
 		p.logJob(job, r, err)
 	}
@@ -106,6 +94,25 @@ func (p *performer) jobDone(job *gearclient.Job, r gearclient.Result, err error)
 		if rss := residentBytes(); rss > limit {
 			p.retire("max_memory", fmt.Sprintf("%d bytes resident, limit %d", rss, limit))
 		}
+	}
+}
+
+// account counts a job that is over. One that was given back is none.
+func (p *performer) account(job *gearclient.Job, r gearclient.Result) {
+	rec := p.record(job.Slot())
+	if r.Outcome == gearclient.Abandoned {
+		if rec != nil {
+			rec.Drop()
+		}
+		return
+	}
+	failed := r.Outcome != gearclient.Completed
+	if rec != nil {
+		rec.End(jobrecord.Now(), failed, len(r.Data))
+	}
+	p.done.Add(1)
+	if failed {
+		p.failed.Add(1)
 	}
 }
 
@@ -144,6 +151,11 @@ func (p *performer) call(ctx context.Context, h Handler, t *task) ([]byte, error
 		return e.data, e.err
 	case <-timer.C:
 	}
+	select {
+	case e := <-ended: // just in time
+		return e.data, e.err
+	default:
+	}
 	over := &TimeoutError{limit}
 	cancel(over)
 	return nil, p.overran(t, over, ended)
@@ -172,8 +184,7 @@ func (p *performer) overran(t *task, over *TimeoutError, ended <-chan ending) er
 	case <-timer.C:
 		p.retire("timeout", fmt.Sprintf("%s %s %v", t.Function(), t.Handle(), over))
 		if reissue {
-			p.jam()
-			<-ended // the process ends first, unless the handler returns after all
+			p.jam(ended)
 		}
 	}
 	if reissue {
@@ -216,6 +227,7 @@ func (p *performer) crashed(t *task, cause string, timedOut bool) error {
 	select {
 	case <-news:
 	case <-timer.C:
+		p.suspects.forget(p.key(t))
 	case <-p.gone:
 	}
 	if s := p.suspects.find(p.key(t)); s.GetFail() {

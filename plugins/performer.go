@@ -23,19 +23,20 @@ type performer struct {
 	log      *logHandler
 	records  *jobrecord.File // nil: none are kept
 	suspects *suspectList
-	// alone is held shared by a job, and exclusively by a suspect one, so that
-	// a job that kills its worker takes no other with it.
-	alone sync.RWMutex
-	gone  <-chan struct{} // closed when the manager is gone
-	exit  func()          // ends the process with a job in hand
+	company  *company
+	gone     <-chan struct{} // closed when the manager is gone
+	exit     func()          // ends the process with a job in hand, in a moment
 
 	mu       sync.Mutex // held to change assigned
 	assigned atomic.Pointer[assignment]
 
-	runs     atomic.Int64 // reserved or done
+	runs     atomic.Int64 // reserved or taken
+	taken    atomic.Int64 // given to a slot
+	over     atomic.Int64 // answered or given back
 	done     atomic.Uint64
 	failed   atomic.Uint64
 	stuck    atomic.Int64 // slots with a handler that does not return
+	exiting  atomic.Bool  // exit has been called
 	lifetime *time.Timer
 
 	retiring sync.Once
@@ -48,7 +49,7 @@ func newPerformer(d *definition, req *workerpb.RunRequest, gone <-chan struct{},
 		return nil, err
 	}
 	p := &performer{
-		def: d, events: newEventQueue(), gone: gone, exit: exit,
+		def: d, events: newEventQueue(), gone: gone, exit: exit, company: newCompany(),
 		suspects: newSuspectList(req.GetSuspects()),
 	}
 	p.log = &logHandler{events: p.events, level: new(slog.LevelVar)}
@@ -139,22 +140,32 @@ func (p *performer) retire(reason, detail string) {
 	p.worker.Drain()
 }
 
-// reserve is asked before every GRAB_JOB.
+// reserve is asked before a GRAB_JOB.
 func (p *performer) reserve(int) gearclient.Decision {
-	limit := int64(p.assigned.Load().limits.GetMaxRuns()) //nolint:gosec // a configured count
-	if p.def.any != nil {
-		limit = 0 // each of its jobs has a process of its own, which recycling would not renew
-	}
-	n := p.runs.Add(1)
-	switch {
-	case limit == 0 || n < limit:
-	case n == limit:
-		p.retiring.Do(func() { p.events.put(retiringEvent("max_runs", fmt.Sprintf("%d jobs", limit))) })
-	default:
+	limit := p.maxRuns(p.assigned.Load())
+	if n := p.runs.Add(1); limit > 0 && n > limit {
 		p.runs.Add(-1)
 		return gearclient.Leave
 	}
 	return gearclient.Grab
+}
+
+// maxRuns is how many jobs the worker performs before it retires; 0: no limit.
+func (p *performer) maxRuns(a *assignment) int64 {
+	if p.def.any != nil {
+		return 0 // each of its jobs has a process of its own, which recycling would not renew
+	}
+	return int64(a.limits.GetMaxRuns()) //nolint:gosec // a configured count
+}
+
+// count counts a job, and makes the worker retire with its last one. Taken jobs
+// are counted so that the manager hears of it in time, answered ones for those
+// that never get to a handler.
+func (p *performer) count(a *assignment, jobs *atomic.Int64) {
+	n, limit := jobs.Add(1), p.maxRuns(a)
+	if limit > 0 && n >= limit {
+		p.retire("max_runs", fmt.Sprintf("%d jobs", limit))
+	}
 }
 
 // setLifetime starts the timer of the worker's age anew.
@@ -217,13 +228,23 @@ func (p *performer) record(slot int) *jobrecord.Record {
 // slotLeft is told when a slot has left.
 func (p *performer) slotLeft() { p.endIfStuck(p.stuck.Load()) }
 
-// jam counts a slot whose handler does not return.
-func (p *performer) jam() { p.endIfStuck(p.stuck.Add(1)) }
+// jam waits in a slot whose handler does not return. The process ends as soon
+// as only such slots are left; if that has begun, jam does not return, although
+// the handler may: the manager hears of the job once only.
+func (p *performer) jam(ended <-chan ending) {
+	p.company.jam()
+	p.endIfStuck(p.stuck.Add(1))
+	<-ended
+	p.stuck.Add(-1)
+	if p.exiting.Load() {
+		select {}
+	}
+}
 
 // endIfStuck ends the process once only slots are left whose handlers do not
 // return.
 func (p *performer) endIfStuck(stuck int64) {
-	if stuck > 0 && int64(p.worker.Running()) <= stuck {
+	if stuck > 0 && int64(p.worker.Running()) <= stuck && p.exiting.CompareAndSwap(false, true) {
 		p.exit()
 	}
 }

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // Handler performs one job and returns its result. ctx ends when the job is
@@ -27,6 +28,8 @@ func Func(name string, h Handler) Part {
 			return fmt.Errorf("function %q has no handler", name)
 		case name == "" || len(name) > 512:
 			return fmt.Errorf("function name %q has %d bytes, want 1 to 512", name, len(name))
+		case strings.ContainsRune(name, 0):
+			return fmt.Errorf("function name %q holds a NUL byte", name)
 		case d.handlers[name] != nil:
 			return fmt.Errorf("function %q is given twice", name)
 		}

@@ -36,6 +36,7 @@ func Serve(parts ...Part) {
 	}
 	if os.Getenv(CookieKey) != CookieValue {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(ctx, stop) // a second signal ends the process at once
 		code := byHand{d, os.Stdin, os.Stdout, os.Stderr}.main(ctx, os.Args)
 		stop()
 		os.Exit(code)
@@ -58,7 +59,7 @@ func serveManager(d *definition) error {
 	serveSignals(c)
 	go func() { // ends the process of a worker that has not begun to work
 		<-gone
-		if !c.started.Load() {
+		if c.performer.Load() == nil {
 			os.Exit(0)
 		}
 	}()

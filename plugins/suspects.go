@@ -59,6 +59,13 @@ func (l *suspectList) find(key jobKey) *workerpb.SuspectJob {
 	return l.jobs[key]
 }
 
+// forget ends the wait of news.
+func (l *suspectList) forget(key jobKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.waiting, key)
+}
+
 // news returns a channel that is closed when the job is added next.
 func (l *suspectList) news(key jobKey) <-chan struct{} {
 	l.mu.Lock()

@@ -15,9 +15,10 @@ const Size = 128
 // File is a pool's file of records, mapped into memory. Its methods are safe
 // for concurrent use; Close must not run while records are used.
 type File struct {
-	path string
-	mem  []byte
-	once sync.Once
+	path    string
+	mem     []byte
+	records []Record
+	once    sync.Once
 }
 
 // Create makes a file of n empty records at path with mode 0600 and maps it.
@@ -28,10 +29,15 @@ func Create(path string, n int) (*File, error) {
 		return nil, fmt.Errorf("create job records: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // the mapping stays, and nothing was buffered
-	if err := f.Truncate(int64(n) * Size); err != nil {
+	if err := f.Truncate(int64(max(n, 0)) * Size); err != nil {
+		_ = os.Remove(path) // what counts is the first error
 		return nil, fmt.Errorf("create job records: %w", err)
 	}
-	return mapFile(f, path, n)
+	file, err := mapFile(f, path, n)
+	if err != nil {
+		_ = os.Remove(path) // as above
+	}
+	return file, err
 }
 
 // Open maps the file that the manager created. The caller closes it.
@@ -56,11 +62,15 @@ func mapFile(f *os.File, path string, n int) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map job records %s: %w", path, err)
 	}
-	return &File{path: path, mem: mem}, nil
+	file := &File{path: path, mem: mem, records: make([]Record, n)}
+	for i := range n {
+		file.records[i].mem = (*[Size]byte)(mem[i*Size:])
+	}
+	return file, nil
 }
 
 // Len is the number of records.
-func (f *File) Len() int { return len(f.mem) / Size }
+func (f *File) Len() int { return len(f.records) }
 
 // Path is the path that the file was created or opened with.
 func (f *File) Path() string { return f.path }
@@ -70,7 +80,7 @@ func (f *File) Record(i int) (*Record, error) {
 	if i < 0 || i >= f.Len() {
 		return nil, fmt.Errorf("job record %d of %s: it has %d", i, f.path, f.Len())
 	}
-	return &Record{mem: (*[Size]byte)(f.mem[i*Size:])}, nil
+	return &f.records[i], nil
 }
 
 // Close unmaps the file. No Record of it may be used afterwards. Further calls

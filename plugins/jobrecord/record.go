@@ -2,6 +2,7 @@ package jobrecord
 
 import (
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -55,15 +56,30 @@ type Snapshot struct {
 // Now is the clock that records are kept in: CLOCK_MONOTONIC, which all
 // processes of a machine share and no clock step moves.
 func Now() time.Duration {
+	s := started()
+	return s.clock + time.Since(s.at)
+}
+
+// moment is one and the same moment on two clocks of the same pace.
+type moment struct {
+	at    time.Time
+	clock time.Duration
+}
+
+// started is the first call of Now. Asking the system each time would be a
+// system call, where time.Since is none.
+//
+//nolint:gochecknoglobals // a clock exists once
+var started = sync.OnceValue(func() moment {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail with a valid clock
-	return time.Duration(ts.Nano())
-}
+	return moment{time.Now(), time.Duration(ts.Nano())}
+})
 
 // Begin notes a job before its handler runs.
 func (r *Record) Begin(j Job, start time.Duration, workload int) {
 	handle := j.Handle[:min(len(j.Handle), MaxHandle)]
-	v := r.version().Add(1)
+	v := r.open()
 	m := r.mem[:]
 	m[4], m[5] = stateBusy, byte(len(handle))
 	binary.LittleEndian.PutUint16(m[6:], j.Server)
@@ -79,7 +95,7 @@ func (r *Record) Begin(j Job, start time.Duration, workload int) {
 // End notes that a job is over and its answer has been sent: the one in hand,
 // or, without a Begin before, one that was answered without being performed.
 func (r *Record) End(end time.Duration, failed bool, result int) {
-	v := r.version().Add(1)
+	v := r.open()
 	m := r.mem[:]
 	if m[4] == stateBusy {
 		start := binary.LittleEndian.Uint64(m[16:])
@@ -96,7 +112,7 @@ func (r *Record) End(end time.Duration, failed bool, result int) {
 
 // Drop notes that the job in hand was given up without an answer.
 func (r *Record) Drop() {
-	v := r.version().Add(1)
+	v := r.open()
 	r.mem[4] = stateIdle
 	r.version().Store(v + 1)
 }
@@ -139,6 +155,14 @@ func decode(m *[Size]byte) Snapshot {
 		Bytes:  binary.LittleEndian.Uint64(m[48:]),
 		Spent:  time.Duration(binary.LittleEndian.Uint64(m[56:])), //nolint:gosec // a duration
 	}
+}
+
+// open makes the version odd, as it is already if a former writer died in the
+// middle, and returns it.
+func (r *Record) open() uint32 {
+	v := r.version().Load() | 1
+	r.version().Swap(v)
+	return v
 }
 
 // version is the record's first field, which orders the others.
