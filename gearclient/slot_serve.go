@@ -123,7 +123,7 @@ func (s *slot) answer(ctx context.Context, l *link, patience time.Duration) (wir
 		if err != nil && !isTooLarge(err) {
 			return wire.Packet{}, err
 		}
-		switch p.Type {
+		switch p.Type { //nolint:exhaustive // every other one is wrong here
 		case wire.Noop, wire.OptionRes, wire.EchoRes:
 		case wire.Error:
 			s.refused(l, p)

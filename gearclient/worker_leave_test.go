@@ -121,7 +121,7 @@ func TestDrainWithAJobInHand(t *testing.T) {
 	waitFor(t, "the job", started)
 	w.Drain()
 	close(goOn)
-	waitFor(t, "the end", w.ended)
+	_ = waitFor(t, "the end", w.ended)
 }
 
 func TestDrainBeforeRunAndWhileDown(t *testing.T) {
@@ -141,7 +141,7 @@ func TestDrainBeforeRunAndWhileDown(t *testing.T) {
 	})
 	waitFor(t, "a try", lost)
 	r.Drain()
-	waitFor(t, "the end", r.ended)
+	_ = waitFor(t, "the end", r.ended)
 }
 
 // TestEndAtOnce ends the context of Run while a handler runs that heeds
@@ -244,7 +244,7 @@ func TestReservationsComeBack(t *testing.T) {
 			})
 			waitFor(t, "the script", there)
 			w.Drain()
-			waitFor(t, "the end", w.ended)
+			_ = waitFor(t, "the end", w.ended)
 			if reserved.Load() != done.Load() {
 				t.Errorf("%d reserved, %d done", reserved.Load(), done.Load())
 			}

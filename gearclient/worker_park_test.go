@@ -103,7 +103,7 @@ func TestDrainWithParkedGrab(t *testing.T) {
 			w := startWorker(t, gearclient.WorkerConfig{Servers: []string{slow.Addr(), quick.Addr()}})
 			asleep.then(t, w.Drain)
 			close(drained)
-			waitFor(t, "the end", w.ended)
+			_ = waitFor(t, "the end", w.ended)
 		})
 	}
 }
@@ -133,7 +133,7 @@ func TestTurnsAreShared(t *testing.T) {
 	})
 	happens(t, "jobs", func() bool { return len(jobs) == cap(jobs) })
 	w.Drain()
-	waitFor(t, "the end", w.ended)
+	_ = waitFor(t, "the end", w.ended)
 	close(jobs)
 	count := map[string]int{}
 	for server := range jobs {

@@ -287,7 +287,7 @@ func TestChangesUnderLoad(t *testing.T) {
 				<-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond)
 			}
 			w.Drain()
-			waitFor(t, "the end", w.ended)
+			_ = waitFor(t, "the end", w.ended)
 			l.end(t)
 		})
 	}

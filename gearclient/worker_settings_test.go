@@ -198,7 +198,7 @@ func TestSlotsChangeAtAnyMoment(t *testing.T) {
 			w.Go(gearclient.Hold(n % 2))
 		}
 		w.Drain()
-		waitFor(t, "the end", w.ended)
+		_ = waitFor(t, "the end", w.ended)
 		w.SetSlots(4) // too late
 		if n := w.Running(); n != 0 {
 			t.Errorf("%d slots after the end", n)

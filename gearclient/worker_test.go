@@ -48,7 +48,7 @@ func startWorker(t *testing.T, cfg gearclient.WorkerConfig) *runningWorker {
 	}()
 	t.Cleanup(func() {
 		w.Drain()
-		waitFor(t, "the end of the worker", r.ended)
+		_ = waitFor(t, "the end of the worker", r.ended)
 		stop(nil)
 	})
 	return r

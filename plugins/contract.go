@@ -26,9 +26,9 @@ type contract struct {
 	performer atomic.Pointer[performer]
 }
 
-// flushTime is how long the last events of a process that ends with a job in
-// hand may take to reach the manager.
-const flushTime = 50 * time.Millisecond
+// flushTime is how long the last events of a process that ends without having
+// been let go may take to reach the manager.
+const flushTime = 100 * time.Millisecond
 
 // leftTimeout is how long a worker that has left waits to be let go.
 const leftTimeout = 2 * time.Second
@@ -102,13 +102,20 @@ func (c *contract) report(p *performer, stream workerpb.Worker_RunServer) {
 	}
 }
 
-// leave ends the process once the manager lets it go.
+// leave ends the process once the manager lets it go. One that was let go
+// before it had left still gives its last events time to go out.
 func (c *contract) leave() {
-	timer := time.NewTimer(leftTimeout)
-	defer timer.Stop()
+	wait := time.NewTimer(leftTimeout)
+	defer wait.Stop()
 	select {
 	case <-c.gone:
-	case <-timer.C:
+		wait.Reset(flushTime)
+		<-wait.C
+	default:
+		select {
+		case <-c.gone:
+		case <-wait.C:
+		}
 	}
 	c.exit(0)
 }

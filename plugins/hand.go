@@ -56,7 +56,7 @@ func (b byHand) report(name string, err error) int {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return 0
 	}
-	fmt.Fprintf(b.stderr, "%s: %v\n", name, err)
+	b.say(b.stderr, "%s: %v\n", name, err)
 	if e, ok := errors.AsType[*panicError](err); ok {
 		_, _ = b.stderr.Write(e.stack)
 	}
@@ -69,7 +69,7 @@ func (b byHand) report(name string, err error) int {
 
 // explain says what the program is and what it can do.
 func (b byHand) explain(w io.Writer, name string) {
-	fmt.Fprintf(w, `%[1]s is a Gearman worker. It performs: %[2]s
+	b.say(w, `%[1]s is a Gearman worker. It performs: %[2]s
 
 gearman-manager runs it: put it into a directory of workers.
 To try it by hand:
@@ -126,7 +126,12 @@ func (b byHand) job(function string, workload []byte) *Job {
 func (b byHand) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b.stderr, nil)) }
 
 func (b byHand) close() {
-	b.def.runClose(func(err error) { fmt.Fprintln(b.stderr, err) })
+	b.def.runClose(func(err error) { b.say(b.stderr, "%v\n", err) })
+}
+
+// say prints what is for people; one who has closed the output wants none.
+func (b byHand) say(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format, args...)
 }
 
 // terminal shows a job's news to the author.

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -124,8 +125,8 @@ func (d *definition) runInit(ctx context.Context) error {
 
 // runClose runs the Close hooks and reports each error.
 func (d *definition) runClose(report func(error)) {
-	for i := len(d.close) - 1; i >= 0; i-- {
-		if err := d.close[i](); err != nil {
+	for _, f := range slices.Backward(d.close) {
+		if err := f(); err != nil {
 			report(fmt.Errorf("close: %w", err))
 		}
 	}

@@ -42,8 +42,8 @@ func playWorker(mode string) {
 		plugins.Version("v1.2"),
 		plugins.Func("echo", func(_ context.Context, job *plugins.Job) ([]byte, error) { return job.Workload(), nil }),
 		plugins.Func("wait", waitForFile),
-		plugins.Func("stuck", func(_ context.Context, job *plugins.Job) ([]byte, error) {
-			return waitForFile(context.Background(), job)
+		plugins.Func("stuck", func(ctx context.Context, job *plugins.Job) ([]byte, error) {
+			return waitForFile(context.WithoutCancel(ctx), job)
 		}),
 		plugins.Func("error", func(context.Context, *plugins.Job) ([]byte, error) { return nil, errors.New("no such image") }),
 		plugins.Func("panic", func(context.Context, *plugins.Job) ([]byte, error) { panic("broken") }),

@@ -43,7 +43,7 @@ func setup(t *testing.T) *bundle {
 			t.Error(err)
 		}
 	})
-	b := &bundle{server: startServer(t), dir: shortDir(t)}
+	b := &bundle{server: startServer(t), dir: privateDir(t)}
 	b.client = dial(t, b.server)
 	if b.host, err = host.New(host.Config{Supervisor: sup, Dir: b.dir}); err != nil {
 		t.Fatal(err)
@@ -58,14 +58,13 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-// shortDir is a directory whose path leaves room for a socket's.
-func shortDir(t *testing.T) string {
+// privateDir is a directory that others cannot enter.
+func privateDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "plugins")
-	if err != nil {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
 

@@ -14,23 +14,22 @@ const writerEnv = "JOBRECORD_TEST_FILE"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(writerEnv); path != "" {
-		os.Exit(writeForEver(path))
+		fmt.Println(writeForEver(path))
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
 // writeForEver writes jobs whose fields all say the same number, so that a
 // reader sees when it gets parts of two.
-func writeForEver(path string) int {
+func writeForEver(path string) error {
 	f, err := jobrecord.Open(path)
 	if err != nil {
-		fmt.Println(err)
-		return 1
+		return err
 	}
 	r, err := f.Record(1)
 	if err != nil {
-		fmt.Println(err)
-		return 1
+		return err
 	}
 	fmt.Println("writing")
 	for n := uint64(1); ; n++ {

@@ -235,7 +235,7 @@ func BenchmarkJob(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	workload := make([]byte, 100)
 	b.ReportAllocs()
 	for b.Loop() {
