@@ -296,15 +296,19 @@ func TestIdleManager(t *testing.T) {
 	addr := startEmbedded(t)
 	d := startDaemon(t, daemonConfig{Addr: addr, Dir: runtimeDir(t), Pools: []PoolPlan{dedicated("echo", 20)}})
 	d.wait("connected", 20)
-	settle, length := 1500*time.Millisecond, 3*time.Second
-	<-time.After(settle)
-	before := switches(t, d.cmd.Process.Pid)
-	<-time.After(length)
-	n := switches(t, d.cmd.Process.Pid) - before
-	t.Logf("%d voluntary context switches in %v", n, length)
-	if n > 10*int(length/time.Second) {
-		t.Errorf("an idle manager wakes up: %d voluntary context switches in %v", n, length)
+	// The runtime gives back the memory of the start for a while. A manager with a
+	// ticker would have no quiet time at all.
+	const length = 2 * time.Second
+	for range 10 {
+		before := switches(t, d.cmd.Process.Pid)
+		<-time.After(length)
+		n := switches(t, d.cmd.Process.Pid) - before
+		t.Logf("%d voluntary context switches in %v", n, length)
+		if n < int(length/time.Second) {
+			return
+		}
 	}
+	t.Error("an idle manager wakes up all the time")
 }
 
 // switches adds up the voluntary context switches of a process's threads.

@@ -542,3 +542,77 @@ func TestStopWhileStarting(t *testing.T) {
 		f.stop()
 	}
 }
+
+// TestStopDeadline: when its context ends, Stop waits no more for jobs.
+func TestStopDeadline(t *testing.T) {
+	f := startFleet(t, startEmbedded(t), dedicated("wait", 2), dedicated("echo", 1))
+	f.submit(2, "wait", "1h")
+	pids := f.busy(2)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	if err := f.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("worker %d: %v", pid, err)
+		}
+	}
+	if kills := happened[WorkerKilled](f); len(kills) != 2 || kills[0].Reason != string(killStop) {
+		t.Errorf("kills %+v", kills)
+	}
+}
+
+// TestMakePlan: a plugin in a worker directory is found, asked and run.
+func TestMakePlan(t *testing.T) {
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(self, filepath.Join(dir, "mine")); err != nil {
+		t.Skip("the test binary cannot be linked: ", err)
+	}
+	addr := startEmbedded(t)
+	cfg, problems := config.Parse("", nil, config.Overrides{
+		{Key: "host", Value: addr}, {Key: "runtime_dir", Value: runtimeDir(t)},
+		{Key: "worker_dir", Value: dir}, {Key: "count", Value: "2"},
+	})
+	if config.HasErrors(problems) {
+		t.Fatal(problems)
+	}
+	m, err := New(Config{Settings: cfg, Logger: zerolog.New(zerolog.NewTestWriter(t))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := m.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Start(t.Context()); !errors.Is(err, ErrStarted) {
+		t.Errorf("a second start: %v", err)
+	}
+	got, err := newClient(t, addr).Do(t.Context(), gearclient.Request{Function: "echo", Workload: []byte("hello")})
+	if string(got) != "hello" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if s := m.Snapshot(); len(s.Pools) == 0 || !slices.Contains(s.Pools[0].Functions, "echo") || len(s.Pools[0].Workers) != 2 {
+		t.Errorf("snapshot %+v", s)
+	}
+}
+
+func TestWorkerEnv(t *testing.T) {
+	t.Parallel()
+	got := workerEnv([]string{"PATH=/bin", "NOTIFY_SOCKET=/run/x", "WATCHDOG_USEC=1", "LISTEN_FDS=1", "LISTEN_FDS_X=1"})
+	if want := []string{"PATH=/bin", "LISTEN_FDS_X=1"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

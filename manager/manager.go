@@ -55,6 +55,29 @@ type Config struct {
 
 // Manager runs a fleet of workers. Its methods may be called from any goroutine.
 // There is one at a time in a process.
+//
+// One goroutine owns each pool: which workers it has, in which state, and when it
+// looks at them next. Everything that happens to a worker reaches it in order:
+//
+//	one for each worker                      one for each pool
+//	start ─► hello ─► events ─► exit  ──►  fill, decide, tell, kill  ──►  Event ─► log
+//	                                          │ sleeps until the next moment at
+//	                                          ▼ which something may be due
+//	                               ledger of suspect jobs, servers that are lost,
+//	                               gate for starts: shared by the pools
+//
+// It never waits for a worker: starting one and calling one is done by goroutines
+// that end with the call. A manager whose workers are idle does not wake up.
+//
+// A place in a pool has one worker after another. The successor of a worker that
+// retires is started when it says so; that of one that crashed with a job in hand,
+// or after a while without, at once, though not twice in 100 ms. Exits before a
+// worker was ready, or soon after, count as failed starts of the whole pool: it
+// waits longer each time, and after the second one place tries for all.
+//
+// What a dead worker had in hand stands in its job records. The job is charged, all
+// workers that perform its function are told, and only then is the record free for
+// another worker.
 type Manager struct {
 	cfg     Config
 	env     []string

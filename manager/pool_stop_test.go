@@ -120,8 +120,8 @@ func TestStopUnresponsive(t *testing.T) {
 		return nil
 	}
 	runPool(t, onePlan(2), prepare, func(f *fakeFleet) {
-		if took := stopAndWait(f, nil); took != callTimeout {
-			t.Errorf("took %v, want %v", took, callTimeout)
+		if took := stopAndWait(f, nil); took != idleGrace {
+			t.Errorf("took %v, want %v", took, idleGrace)
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 
 // callTimeout is how long a worker may take to answer a call before it counts as
 // unresponsive. It answers from a goroutine that does nothing else.
-const callTimeout = 5 * time.Second
+const callTimeout = 10 * time.Second
 
 // worker is one child process, from the decision to start it to its end. It
 // belongs to the loop of its pool.
