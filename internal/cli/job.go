@@ -179,14 +179,12 @@ func (s *submit) workload(std *streams) ([]byte, error) {
 	if s.hasData() {
 		return []byte(s.data), nil
 	}
-	if logging.IsTerminal(std.in) {
-		_, _ = fmt.Fprintln(std.err, "The workload is read from the terminal; ctrl-D ends it.")
-	}
+	in := std.terminalNotice()
 	limit := s.maxData
 	if limit <= 0 {
 		limit = wire.DefaultMaxData
 	}
-	data, err := io.ReadAll(io.LimitReader(std.in, min(limit, math.MaxInt64-1)+1))
+	data, err := io.ReadAll(io.LimitReader(in, min(limit, math.MaxInt64-1)+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the workload from standard input: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/logging"
 	"github.com/gearman-manager/gearman-manager/manager"
 )
 
@@ -44,6 +45,15 @@ type streams struct {
 	out     io.Writer
 	err     io.Writer
 	signals <-chan os.Signal
+}
+
+// terminalNotice returns the standard input, and tells whoever sits at a
+// terminal that it is read.
+func (s *streams) terminalNotice() io.Reader {
+	if logging.IsTerminal(s.in) {
+		_, _ = fmt.Fprintln(s.err, "The workload is read from the terminal; ctrl-D ends it.")
+	}
+	return s.in
 }
 
 // dispatch finds the command and runs it. Without one, the manager runs.

@@ -62,9 +62,7 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 
 // fleet runs the manager until SIGTERM or SIGINT.
 func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, log zerolog.Logger) error {
-	fleet, err := manager.New(manager.Config{
-		Settings: cfg, Logger: log, OnEvent: announce(log, cfg.Verbose()),
-	})
+	fleet, err := manager.New(manager.Config{Settings: cfg, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -102,30 +100,6 @@ func obey(signals <-chan os.Signal, over <-chan struct{}, log zerolog.Logger, st
 			default:
 				hurry()
 			}
-		}
-	}
-}
-
-// announce tells of start and stop where the logger's level is above them: an
-// operator sees that much without asking.
-func announce(log zerolog.Logger, verbosity int) func(manager.Event) {
-	if verbosity > 0 {
-		return nil
-	}
-	log = log.Level(zerolog.InfoLevel)
-	return func(e manager.Event) {
-		switch e := e.(type) {
-		case manager.FleetStarted:
-			log.Info().Int(logging.FieldPools, e.Pools).Int(logging.FieldWorkers, e.Workers).Int(logging.FieldSlots, e.Slots).
-				Strs(logging.FieldServers, e.Servers).Msg("fleet started")
-		case manager.FleetStopping:
-			line := log.Info().Int(logging.FieldWorkers, e.Workers)
-			if e.Hurry > 0 {
-				line = line.Int(logging.FieldHurry, e.Hurry)
-			}
-			line.Msg("fleet stops")
-		case manager.FleetStopped:
-			log.Info().Dur(logging.FieldTook, e.Took).Msg("fleet stopped")
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -88,7 +89,7 @@ func unknownFunction(function string, programs []manager.Program) error {
 
 // runProgram performs the job with the program.
 func runProgram(ctx context.Context, std *streams, cfg *config.Config, prog manager.Program, function string) error {
-	spec := supervisor.Spec{Name: function, Path: prog.Path}
+	spec := supervisor.Spec{Name: function, Path: prog.Path, Pdeathsig: syscall.SIGKILL}
 	switch prog.Kind {
 	case manager.KindPlugin:
 		spec.Args = []string{"run", function}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gearman-manager/gearman-manager/internal/logging"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
@@ -29,7 +30,7 @@ func newPlumbing(std *streams) (_ *plumbing, err error) {
 			_ = p.close() // the first error counts
 		}
 	}()
-	if p.stdin, p.ownStdin, err = inputFile(std.in); err != nil {
+	if p.stdin, p.ownStdin, err = inputFile(std); err != nil {
 		return nil, err
 	}
 	if p.stdout, err = newPump(std.out); err != nil {
@@ -62,11 +63,13 @@ func (p *plumbing) close() error {
 }
 
 // inputFile makes a file of what a process shall read: the file itself, or a
-// copy in memory.
-func inputFile(in io.Reader) (f *os.File, own bool, err error) {
-	if f, ok := in.(*os.File); ok {
+// copy in memory. Of a terminal it is a copy, since a process that is not in the
+// terminal's foreground group is stopped when it reads there.
+func inputFile(std *streams) (f *os.File, own bool, err error) {
+	if f, ok := std.in.(*os.File); ok && !logging.IsTerminal(f) {
 		return f, false, nil
 	}
+	in := std.terminalNotice()
 	fd, err := unix.MemfdCreate("workload", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, false, fmt.Errorf("keep the workload in memory: %w", err)
