@@ -42,6 +42,8 @@ const (
 	// readyTimeout bounds the wait for the workers, which takes a fraction of a
 	// second; it is for machines that are busy otherwise.
 	readyTimeout = 30 * time.Second
+	// settleTimeout bounds the wait for the fleet to be idle again.
+	settleTimeout = time.Second
 	// jobTimeout bounds the wait for an answer.
 	jobTimeout = 30 * time.Second
 	// stopTimeout bounds the end.
@@ -91,7 +93,10 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	s.say("\nThe fleet:\n\n")
-	s.manager.Snapshot().Table(s.Out)
+	s.settle(ctx)
+	if err := s.manager.Snapshot().Table(s.Out); err != nil {
+		return fmt.Errorf("show the fleet: %w", err)
+	}
 	if !cfg.Keep {
 		s.say("\nThat was real: a job server, a manager, %d worker processes and every answer checked.\n", s.processes())
 		return nil
@@ -101,7 +106,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 }
 
 // say prints for people.
-func (s *show) say(format string, args ...any) { fmt.Fprintf(s.Out, format, args...) }
+func (s *show) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.Out, format, args...) // if nobody can read it, the answers are checked all the same
+}
 
 // start starts job server and manager and waits until the workers are there.
 func (s *show) start(ctx context.Context) error {
@@ -133,7 +140,8 @@ func (s *show) start(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	s.say("Manager      %d workers of %s ready after %d ms\n", s.slots(), strings.Join(s.WorkerDirs, ", "), time.Since(began).Milliseconds())
+	s.say("Manager      %d slots in %d processes ready after %d ms\n", s.slots(), s.processes(), time.Since(began).Milliseconds())
+	s.say("Workers      found in %s\n", strings.Join(s.WorkerDirs, ", "))
 	s.client, err = gearclient.NewClient(gearclient.ClientConfig{Servers: []string{s.server.Addr()}})
 	return err
 }
@@ -149,21 +157,36 @@ func (s *show) writeConfig() error {
 
 // ready waits until every slot is registered.
 func (s *show) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	if !s.wait(ctx, readyTimeout, func() bool { return s.slots() > 0 && s.slots() == s.registered() }) {
+		return fmt.Errorf("%d of %d slots are ready after %v", s.registered(), s.slots(), readyTimeout)
+	}
+	return nil
+}
+
+// settle waits until the records of the last job are written, which is just
+// after its answer.
+func (s *show) settle(ctx context.Context) {
+	s.wait(ctx, settleTimeout, func() bool {
+		jobs := 0
+		s.each(func(w manager.WorkerStatus) { jobs += len(w.Jobs) })
+		return jobs == 0
+	})
+}
+
+// wait looks at the fleet until cond holds, and reports whether it did in time.
+func (s *show) wait(ctx context.Context, limit time.Duration, cond func() bool) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	for {
-		if s.slots() > 0 && s.slots() == s.registered() {
-			return nil
-		}
+	for !cond() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			s.manager.Snapshot().Table(s.Out)
-			return fmt.Errorf("%d of %d workers are ready after %v", s.registered(), s.slots(), readyTimeout)
+			return false
 		}
 	}
+	return true
 }
 
 // slots is the number of slots planned.

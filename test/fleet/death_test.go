@@ -108,6 +108,7 @@ func TestManagerKilledAtAnyMoment(t *testing.T) {
 }
 
 func killedStarting(t *testing.T, ini string) {
+	t.Helper()
 	f := newFleet(t)
 	f.start(ini, "TORTURE_INIT=2s")
 	testutil.WaitFor(t, "the workers' processes", func() bool { return len(f.workers()) > 0 })
@@ -117,6 +118,7 @@ func killedStarting(t *testing.T, ini string) {
 }
 
 func killedIdle(t *testing.T, ini string) {
+	t.Helper()
 	f := newFleet(t)
 	f.start(ini)
 	f.waitRegistered(map[string]int{"flood": 2})
@@ -132,6 +134,7 @@ func killedIdle(t *testing.T, ini string) {
 }
 
 func killedPrinting(t *testing.T, ini string) {
+	t.Helper()
 	f := newFleet(t)
 	f.start(ini)
 	f.waitRegistered(map[string]int{"flood": 2})

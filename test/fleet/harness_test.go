@@ -52,9 +52,9 @@ func (b *logBuffer) String() string {
 }
 
 // newFleet starts a gearmand and prepares a manager; start starts it.
-func newFleet(tb testing.TB, gearmandArgs ...string) *fleet {
+func newFleet(tb testing.TB) *fleet {
 	tb.Helper()
-	f := &fleet{tb: tb, server: testutil.StartGearmand(tb, gearmandArgs...), dir: tb.TempDir(), log: &logBuffer{}}
+	f := &fleet{tb: tb, server: testutil.StartGearmand(tb), dir: tb.TempDir(), log: &logBuffer{}}
 	f.id = fmt.Sprintf("%s=%d-%s", mark, os.Getpid(), filepath.Base(f.dir)+strings.ReplaceAll(tb.Name(), "/", "-"))
 	var err error
 	if f.client, err = gearclient.NewClient(gearclient.ClientConfig{Servers: []string{f.server.Addr()}}); err != nil {
