@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 
 // serveWorker is the main function of an exec worker.
 func serveWorker() {
-	sup, err := supervisor.New(supervisor.Config{})
+	sup, err := supervisor.New(supervisor.Config{Starters: Starters})
 	if err != nil {
 		panic(err)
 	}

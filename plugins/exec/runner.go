@@ -20,6 +20,11 @@ const (
 	DefaultTailLines = 10
 )
 
+// Starters is what supervisor.Config.Starters should be for a worker: on two
+// processors that others use too, four slots started 1.1 to 2.7 times as many
+// executables as with one.
+const Starters = 4
+
 // Config says how executables are run. The zero value is a usable one.
 type Config struct {
 	// MaxResult is how many bytes a result may have. DefaultMaxResult if zero.
@@ -55,7 +60,7 @@ func (c Config) withDefaults() Config {
 // New returns the handler that runs the command of a job's function, for
 // [plugins.Any]. It may be called by any number of goroutines; each call blocks
 // until the executable has ended. The processes belong to sup, which the caller
-// stops.
+// makes, with Starters, and stops.
 func New(sup *supervisor.Supervisor, cfg Config) plugins.Handler {
 	return newRunner(sup, cfg).handle
 }
