@@ -34,7 +34,7 @@ func TestAnswerAndGrabLeaveTogether(t *testing.T) {
 func TestRegistrationOrderAndName(t *testing.T) {
 	t.Parallel()
 	s := geartest.Start(t, geartest.Conn(script(
-		geartest.Expect(wire.SetClientID, "web1/3"), registers("c", "b", "a"), grabs, noJob, rests(),
+		geartest.Expect(wire.SetClientID, "web1/3"), registers("c", "b", "a"), rests(),
 	)...))
 	ready := make(chan string, 1)
 	startWorker(t, gearclient.WorkerConfig{

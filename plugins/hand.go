@@ -118,9 +118,16 @@ func (b byHand) run(ctx context.Context, args []string) error {
 func (b byHand) job(function string, workload []byte) *Job {
 	return &Job{
 		function: function, handle: "H:by-hand:1", workload: workload,
-		to:     terminal{b.stdout, b.stderr},
-		logger: b.logger().With("function", function),
+		to:  terminal{b.stdout, b.stderr},
+		log: handLogger{b.logger()},
 	}
+}
+
+// handLogger shows what a job logs to the author.
+type handLogger struct{ *slog.Logger }
+
+func (l handLogger) forJob(function, handle string) *slog.Logger {
+	return l.With("function", function, "job", handle)
 }
 
 func (b byHand) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b.stderr, nil)) }
@@ -188,7 +195,7 @@ func (b byHand) workerConfig(servers []string, slots int) gearclient.WorkerConfi
 		Handler: func(ctx context.Context, job *gearclient.Job) gearclient.Result {
 			data, err := safely(ctx, b.def.handlers[job.Function()], &Job{
 				function: job.Function(), handle: job.Handle(), unique: job.Unique(), workload: job.Workload(),
-				to: job, logger: log.With("function", job.Function(), "job", job.Handle()),
+				to: job, log: handLogger{log},
 			})
 			if err != nil {
 				log.Warn("job failed", "job", job.Handle(), "error", err)

@@ -11,7 +11,13 @@ type Job struct {
 	workload []byte
 	command  []string
 	to       feedback
-	logger   *slog.Logger
+	log      jobLogger
+}
+
+// jobLogger makes a job's logger. Most jobs log nothing, so it is made when it
+// is asked for.
+type jobLogger interface {
+	forJob(function, handle string) *slog.Logger
 }
 
 // feedback is where a job's news go: a job server, or the author's terminal.
@@ -38,7 +44,7 @@ func (j *Job) Workload() []byte { return j.workload }
 func (j *Job) Command() []string { return j.command }
 
 // Logger logs lines that carry the job's function and handle.
-func (j *Job) Logger() *slog.Logger { return j.logger }
+func (j *Job) Logger() *slog.Logger { return j.log.forJob(j.function, j.handle) }
 
 // Status tells the waiting clients how far the job is, as a fraction. It
 // blocks until the system has taken the message; an error says that the

@@ -59,7 +59,7 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	}
 	t.job = &Job{
 		function: gj.Function(), handle: gj.Handle(), unique: gj.Unique(), workload: gj.Workload(),
-		command: f.GetCommand(), to: gj, logger: p.log.forJob(gj.Function(), gj.Handle()),
+		command: f.GetCommand(), to: gj, log: p.log,
 	}
 	data, err := p.call(ctx, handler, t)
 	return p.result(t, data, err)
@@ -205,7 +205,7 @@ func (p *performer) result(t *task, data []byte, err error) gearclient.Result {
 		}
 	}
 	if panicked, ok := errors.AsType[*panicError](err); ok {
-		t.job.logger.Error("handler panicked", "error", panicked, "stack", string(panicked.stack))
+		t.job.Logger().Error("handler panicked", "error", panicked, "stack", string(panicked.stack))
 		p.retire("panic", panicked.Error())
 	}
 	if errors.Is(err, errReissue) {

@@ -173,9 +173,12 @@ func TestSuspects(t *testing.T) {
 	id := func(task *gearclient.Task, function, workload string) *workerpb.JobID {
 		return &workerpb.JobID{Server: b.server, Handle: task.Handle().Name, Hash: jobrecord.Hash(function, "", []byte(workload))}
 	}
+	var all []*workerpb.Function
 	w := b.start(t, func(r *workerpb.RunRequest) {
 		r.Hold = workerpb.Hold_HOLD_REGISTERED
 		r.Slots = []*workerpb.Slot{{Record: 0}, {Record: 1}}
+		all = r.Functions
+		r.Functions = all[:2] // without print, until its job is known
 		r.Suspects = []*workerpb.SuspectJob{{Job: id(bad, "echo", "bad"), Fail: true, Cause: "died too often"}}
 	})
 	good, _ := b.submit(t, "echo", "good")
@@ -197,15 +200,12 @@ func TestSuspects(t *testing.T) {
 
 	inHand, began := b.submit(t, "wait", first)
 	wait(t, "the job", began)
-	if err := w.Pause(t.Context(), "print"); err != nil {
-		t.Fatal(err)
-	}
 	suspect, begun := b.submit(t, "print", second)
 	err = w.Suspect(t.Context(), &workerpb.Suspects{Add: []*workerpb.SuspectJob{{Job: id(suspect, "print", second), Attempts: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Resume(t.Context(), "print"); err != nil {
+	if err := w.Set(t.Context(), &workerpb.Settings{Functions: &workerpb.FunctionList{Functions: all}}); err != nil {
 		t.Fatal(err)
 	}
 	stays(t, inHand, suspect)
@@ -357,7 +357,7 @@ func TestByHand(t *testing.T) {
 		{[]string{"run", "echo"}, "hello\n", "hello\n", "", 0},
 		{[]string{"run", "news"}, "abc", "partnews H:by-hand:1 ", "status: 1/3", 0},
 		{[]string{"run", "news"}, "abc", "", "warning: careful", 0},
-		{[]string{"run", "news"}, "abc", "", "function=news size=3", 0},
+		{[]string{"run", "news"}, "abc", "", "function=news job=H:by-hand:1 size=3", 0},
 		{[]string{"run", "error"}, "", "", "error: no such image", 1},
 		{[]string{"run", "panic"}, "", "", "worker_main_test.go", 1},
 		{[]string{"run"}, "", "", "want the name of one function", 2},

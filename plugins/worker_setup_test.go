@@ -141,7 +141,7 @@ func (b *bundle) start(t *testing.T, change func(*workerpb.RunRequest)) *worker 
 		wait(t, "the end of the process", w.Done())
 		<-heard
 		if t.Failed() {
-			t.Logf("events %v\nlines %q", w.events, w.lines)
+			t.Logf("events %v\nlines %.2000q", w.events, w.lines[:min(len(w.lines), 20)])
 		}
 	})
 	return w
