@@ -95,10 +95,30 @@ func TestLogLines(t *testing.T) {
 func TestEveryEventIsLogged(t *testing.T) {
 	t.Parallel()
 	all := []Event{
-		ProblemFound{}, FleetStarted{}, PoolNotRun{}, WorkerStarted{}, WorkerReady{}, StartFailed{}, WorkerRetiring{},
-		WorkerKilled{}, WorkerExited{}, JobSuspected{}, JobUndelivered{}, ServerLost{}, ServerStillLost{}, ServerReached{},
-		SlotConnected{}, SlotLost{}, WorkerLogged{Log: &workerpb.Log{}}, WorkerPrinted{}, LeftoverFound{}, LeftoverEnded{},
-		OrphanReaped{}, FleetStopping{}, FleetStopped{}, InternalError{},
+		ProblemFound{},
+		FleetStarted{},
+		PoolNotRun{},
+		WorkerStarted{},
+		WorkerReady{},
+		StartFailed{},
+		WorkerRetiring{},
+		WorkerKilled{},
+		WorkerExited{},
+		JobSuspected{},
+		JobUndelivered{},
+		ServerLost{},
+		ServerStillLost{},
+		ServerReached{},
+		SlotConnected{},
+		SlotLost{},
+		WorkerLogged{Log: &workerpb.Log{}},
+		WorkerPrinted{},
+		LeftoverFound{},
+		LeftoverEnded{},
+		OrphanReaped{},
+		FleetStopping{},
+		FleetStopped{},
+		InternalError{},
 	}
 	for _, e := range all {
 		if logLine(t, zerolog.DebugLevel, e) == "" {

@@ -132,12 +132,13 @@ func (f *fleet) do(function, workload string) (string, error) {
 	return string(got), err
 }
 
-// submit submits jobs and returns a function that waits for their answers.
-func (f *fleet) submit(n int, function, workload string) (answers func() []string) {
+// submitWait submits jobs that wait and returns a function that waits for their
+// answers.
+func (f *fleet) submitWait(n int, duration string) (answers func() []string) {
 	f.t.Helper()
 	var tasks []*gearclient.Task
 	for range n {
-		task, err := f.client.Submit(f.t.Context(), gearclient.Request{Function: function, Workload: []byte(workload)})
+		task, err := f.client.Submit(f.t.Context(), gearclient.Request{Function: "wait", Workload: []byte(duration)})
 		if err != nil {
 			f.t.Fatal(err)
 		}
@@ -250,7 +251,7 @@ func TestStopBusyFleet(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
 		t.Helper()
 		f := startFleet(t, addr, dedicated("wait", 3))
-		answers := f.submit(2, "wait", "1s")
+		answers := f.submitWait(2, "1s")
 		f.busy(2)
 		took := f.stop()
 		if got := answers(); got[0] != "waited" || got[1] != "waited" {
@@ -265,7 +266,7 @@ func TestStopBusyFleet(t *testing.T) {
 func TestHurry(t *testing.T) {
 	f := startFleet(t, startEmbedded(t), dedicated("wait", 1))
 	f.Hurry() // before Stop: nothing
-	f.submit(1, "wait", "1h")
+	f.submitWait(1, "1h")
 	pid := f.busy(1)[0]
 	stopped := make(chan time.Duration, 1)
 	go func() { stopped <- f.stop() }()
@@ -285,7 +286,7 @@ func TestKilledWorkers(t *testing.T) {
 		t.Helper()
 		f := startFleet(t, addr, dedicated("wait", 6))
 		f.registered("wait", 6)
-		answers := f.submit(6, "wait", "300ms")
+		answers := f.submitWait(6, "300ms")
 		for _, pid := range f.busy(6) {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 				t.Error(err)
@@ -546,7 +547,7 @@ func TestStopWhileStarting(t *testing.T) {
 // TestStopDeadline: when its context ends, Stop waits no more for jobs.
 func TestStopDeadline(t *testing.T) {
 	f := startFleet(t, startEmbedded(t), dedicated("wait", 2), dedicated("echo", 1))
-	f.submit(2, "wait", "1h")
+	f.submitWait(2, "1h")
 	pids := f.busy(2)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -579,8 +580,10 @@ func TestMakePlan(t *testing.T) {
 	}
 	addr := startEmbedded(t)
 	cfg, problems := config.Parse("", nil, config.Overrides{
-		{Key: "host", Value: addr}, {Key: "runtime_dir", Value: runtimeDir(t)},
-		{Key: "worker_dir", Value: dir}, {Key: "count", Value: "2"},
+		{Key: "host", Value: addr},
+		{Key: "runtime_dir", Value: runtimeDir(t)},
+		{Key: "worker_dir", Value: dir},
+		{Key: "count", Value: "2"},
 	})
 	if config.HasErrors(problems) {
 		t.Fatal(problems)

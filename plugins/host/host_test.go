@@ -66,7 +66,7 @@ func setup(t *testing.T, change func(*host.Config)) *bundle {
 func (b *bundle) launch(mode string) host.Launch {
 	return host.Launch{
 		Name: "resize/3", Path: b.self, Env: []string{behaviour + "=" + mode, "GORACE=atexit_sleep_ms=0"},
-		Request: &workerpb.RunRequest{Contract: 1, Worker: "resize/3"},
+		Request: func() *workerpb.RunRequest { return &workerpb.RunRequest{Contract: 1, Worker: "resize/3"} },
 	}
 }
 

@@ -33,8 +33,10 @@ type Launch struct {
 	Env []string
 	// Dir is the working directory; that of this process if empty.
 	Dir string
-	// Request is what Run is called with.
-	Request *workerpb.RunRequest
+	// Request gives what Run is called with. It is called after the handshake, by
+	// the goroutine that called Start, so that what it says is news. A nil Request
+	// is an empty one.
+	Request func() *workerpb.RunRequest
 	// Output is called for each line that the program prints, with Stdout or
 	// Stderr. The two come from two goroutines, and while it runs the program may
 	// have to wait: it must return soon. May be nil.

@@ -59,6 +59,10 @@ func (p *process) Start(context.Context) error {
 		p.closeOutputs()
 		return err
 	}
+	// Only the child writes; with many workers each descriptor counts. Output.Close
+	// closes them again, which does nothing but return an error.
+	_ = p.stdout.Writer().Close()
+	_ = p.stderr.Writer().Close()
 	p.stdin = ours
 	p.started(proc)
 	go p.watch()

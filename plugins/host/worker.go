@@ -70,7 +70,11 @@ func (h *Host) Start(ctx context.Context, launch Launch) (*Worker, error) {
 
 // run calls Run and waits for Hello.
 func (c *connection) run(ctx context.Context) (grpc.ServerStreamingClient[workerpb.Event], *workerpb.Hello, error) {
-	stream, err := c.client.Run(ctx, c.launch.Request)
+	req := &workerpb.RunRequest{}
+	if c.launch.Request != nil {
+		req = c.launch.Request()
+	}
+	stream, err := c.client.Run(ctx, req)
 	if err != nil {
 		return nil, nil, err
 	}
