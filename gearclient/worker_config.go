@@ -117,7 +117,7 @@ const (
 	// leaveTimeout is how long a slot that leaves waits for a server.
 	leaveTimeout = 5 * time.Second
 	// lingerTimeout is how long it waits for the server to close its side.
-	lingerTimeout = time.Second
+	lingerTimeout = 5 * time.Second
 )
 
 // withDefaults returns the configuration with its zero fields filled in and
