@@ -315,7 +315,11 @@ func TestKilledWorkers(t *testing.T) {
 func TestPoisonJobOnServers(t *testing.T) {
 	onEachServer(t, func(t *testing.T, addr string) {
 		t.Helper()
-		f := startFleet(t, addr, dedicated("fatal", 2), dedicated("echo", 1))
+		shared := dedicated("echo", 2) // which performs it too, as its second function
+		shared.Name, shared.Shared = "*", true
+		shared.Functions = append(shared.Functions, dedicated("fatal", 1).Functions...)
+		f := startFleet(t, addr, shared, dedicated("fatal", 1))
+		f.registered("fatal", 3)
 		_, err := f.do("fatal", "x")
 		var exception *gearclient.ExceptionError
 		if !errors.As(err, &exception) || !strings.Contains(err.Error(), "given up after") {
@@ -436,6 +440,10 @@ func TestPanic(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	poll(t, "the worker is replaced", func() bool { return len(happened[WorkerReady](f)) == 2 })
+	poll(t, "the worker has left", func() bool { return len(happened[WorkerExited](f)) == 1 })
+	if e := happened[WorkerExited](f)[0]; e.Retired != "panic" || e.Done != 1 || e.Failed != 1 {
+		t.Errorf("exit %+v", e)
+	}
 	if n := len(happened[JobSuspected](f)); n != 0 {
 		t.Errorf("%d suspects", n)
 	}
@@ -536,11 +544,25 @@ func TestStopBeforeStart(t *testing.T) {
 	}
 }
 
+// TestStopWhileStarting stops a fleet from many sides at once, at every moment of
+// its start.
 func TestStopWhileStarting(t *testing.T) {
 	addr := startEmbedded(t)
-	for range 10 {
-		f := startFleet(t, addr, dedicated("echo", 5))
-		f.stop()
+	for n := range 20 {
+		f := startFleet(t, addr, dedicated("echo", 5), command("cat", 2, "cat"))
+		<-time.After(time.Duration(n) * 10 * time.Millisecond)
+		var calls sync.WaitGroup
+		for range 5 {
+			calls.Go(func() { f.stop() })
+			calls.Go(func() { f.Snapshot() })
+			calls.Go(f.Hurry)
+		}
+		calls.Wait()
+		for _, p := range f.Snapshot().Pools {
+			if len(p.Workers) != 0 {
+				t.Errorf("left: %+v", p.Workers)
+			}
+		}
 	}
 }
 
