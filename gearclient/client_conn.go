@@ -248,7 +248,10 @@ func (c *clientConn) between(packets bool) {
 
 // explain gives the errors of a stream their meaning.
 func (c *clientConn) explain(err error, what string) error {
+	_, malformed := errors.AsType[*wire.FormatError](err)
 	switch {
+	case malformed:
+		return fmt.Errorf("what answers there does not speak Gearman's protocol: %w", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("the server %s for %v: %w", what, c.server.cfg.ReplyTimeout, err)
 	case errors.Is(err, io.EOF):

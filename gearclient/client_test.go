@@ -534,6 +534,37 @@ func TestSilentServers(t *testing.T) {
 	})
 }
 
+// TestSilenceAfterIdleTime: the reader of a connection that nobody used for long
+// learns that a reply is due.
+func TestSilenceAfterIdleTime(t *testing.T) {
+	t.Parallel()
+	silent(t, []geartest.Step{
+		geartest.Expect(wire.EchoReq, "x"), geartest.Send(wire.EchoRes, "x"), geartest.Expect(wire.SubmitJobBg, "f", "", ""),
+	}, func(c *gearclient.Client) error {
+		if _, err := c.Echo(context.Background(), "", []byte("x")); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait() // until the reader waits without a deadline
+		_, err := c.Background(context.Background(), gearclient.Request{Function: "f"})
+		return err
+	})
+}
+
+// TestStatusOfAnotherJob: a reply that does not fit its request ends the
+// connection.
+func TestStatusOfAnotherJob(t *testing.T) {
+	t.Parallel()
+	s := geartest.Start(t, clientConn(
+		geartest.Expect(wire.GetStatus, "H:t:1"),
+		geartest.Send(wire.StatusRes, "H:t:2", "1", "1", "0", "0"),
+		geartest.ExpectClose(),
+	))
+	st, err := newClient(t, s).Status(t.Context(), gearclient.Handle{Name: "H:t:1"})
+	if _, ok := errors.AsType[*gearclient.LostError](err); !ok || !gearclient.SafeToRetry(err) {
+		t.Errorf("%+v, %v, want a LostError that is safe to retry", st, err)
+	}
+}
+
 // TestServerThatReadsNothing: a write that nobody takes ends the connection.
 func TestServerThatReadsNothing(t *testing.T) {
 	t.Parallel()

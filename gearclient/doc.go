@@ -1,6 +1,6 @@
 // Package gearclient speaks to Gearman job servers: as a client that submits
-// jobs ([Client]), as a worker that performs them, and as an operator who asks
-// and changes a server's queues ([Admin]). It stands on its own and needs
+// jobs ([Client]), as a worker that performs them ([Worker]), and as an operator
+// who asks and changes a server's queues ([Admin]). It stands on its own and needs
 // nothing of the rest of this module.
 //
 // # Rules that hold for every connection
