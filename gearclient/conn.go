@@ -17,6 +17,8 @@ import (
 type workerConn struct {
 	server  string
 	net     net.Conn
+	poller  *poller       // nil if net cannot be polled
+	alone   func() bool   // whether the slot is the only one of its worker
 	reader  *wire.Reader  // over the workerConn itself, whose Read moves the deadline
 	timeout time.Duration // for an answer
 	until   time.Time     // read deadline that was set last
@@ -28,9 +30,9 @@ type workerConn struct {
 }
 
 // newWorkerConn wraps a connection.
-func newWorkerConn(server string, conn net.Conn, timeout time.Duration, maxData int64) *workerConn {
-	c := &workerConn{server: server, net: conn, timeout: timeout}
-	c.reader = wire.NewReader(c, wire.Response, maxData)
+func newWorkerConn(server string, conn net.Conn, cfg WorkerConfig, alone func() bool) *workerConn {
+	c := &workerConn{server: server, net: conn, timeout: cfg.ServerTimeout, poller: newPoller(conn), alone: alone}
+	c.reader = wire.NewReader(c, wire.Response, cfg.MaxData)
 	return c
 }
 
@@ -47,7 +49,16 @@ func (c *workerConn) Read(p []byte) (int, error) {
 			}
 		}
 	}
+	if c.poller != nil && c.alone() {
+		return c.poller.Read(p)
+	}
 	return c.net.Read(p)
+}
+
+// soon waits for a moment until there is something to read, and reports
+// whether there is. It reports false at once if waiting would hold others up.
+func (c *workerConn) soon() bool {
+	return c.reader.Buffered() > 0 || (c.poller != nil && c.alone() && c.poller.soon())
 }
 
 // readSoon waits for d, or a little longer, for the first byte of a packet. It

@@ -48,7 +48,7 @@ func (s *slot) open(ctx context.Context, c connecting) (*workerConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := newWorkerConn(c.server, nc, cfg.ServerTimeout, cfg.MaxData)
+	conn := newWorkerConn(c.server, nc, cfg, s.worker.alone.Load)
 	// For as long as it lives: when ctx ends, the slot may wait on it or perform
 	// a job of its.
 	conn.unwatch = context.AfterFunc(ctx, func() { _ = nc.Close() })

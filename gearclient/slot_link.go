@@ -21,8 +21,8 @@ func (s *slot) startConnecting(ctx context.Context, l *link, delay time.Duration
 	*l = link{server: l.server, number: s.numbers, tries: l.tries, problem: l.problem}
 	ctx, l.stop = context.WithCancel(ctx)
 	c := connecting{link: l, number: l.number, server: l.server, clientID: s.worker.cfg.ClientID(s.number), delay: delay}
-	if s.known.hold != HoldConnected {
-		c.functions = s.known.functions
+	if now := s.worker.settings.Load(); now.hold != HoldConnected { // s.known may be older: it is what all links have
+		c.functions = now.functions
 	}
 	s.helpers.Go(func() { s.connect(ctx, c) })
 }
@@ -143,6 +143,12 @@ func (s *slot) sleep(ctx context.Context, l *link) {
 		return
 	}
 	l.state, l.slept = linkAsleep, true
+	if len(s.links) == 1 && !l.listening && l.conn.soon() { // the next job is often there at once
+		e := linkEvent{link: l, number: l.number}
+		e.packet, e.err = l.conn.next()
+		s.handle(ctx, e)
+		return
+	}
 	s.listen(l)
 }
 

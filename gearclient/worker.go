@@ -21,6 +21,7 @@ import (
 type Worker struct {
 	cfg      WorkerConfig
 	settings atomic.Pointer[settings]
+	alone    atomic.Bool // there is one slot
 
 	mu       sync.Mutex
 	slots    map[int]*slot // those that run
@@ -47,6 +48,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{cfg: cfg, slots: map[int]*slot{}, want: cfg.Slots}
+	w.alone.Store(cfg.Slots == 1)
 	w.ended = sync.NewCond(&w.mu)
 	w.settings.Store(&settings{hold: cfg.Hold})
 	if err := w.SetServers(cfg.Servers); err != nil {
@@ -141,6 +143,7 @@ func (w *Worker) SetSlots(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.want = max(n, 0)
+	w.alone.Store(n == 1)
 	for number, s := range w.slots {
 		if number >= w.want {
 			s.leave()
