@@ -353,7 +353,7 @@ func TestByHand(t *testing.T) {
 		{nil, "", "It performs: echo, wait", "", 0},
 		{[]string{"help"}, "", "It performs: echo, wait", "", 0},
 		{[]string{"--help"}, "", "work -h 127.0.0.1:4730", "", 0},
-		{[]string{"version"}, "", "plugins.test v1.2", "", 0},
+		{[]string{"version"}, "", filepath.Base(os.Args[0]) + " v1.2", "", 0},
 		{[]string{"run", "echo"}, "hello\n", "hello\n", "", 0},
 		{[]string{"run", "news"}, "abc", "partnews H:by-hand:1 ", "status: 1/3", 0},
 		{[]string{"run", "news"}, "abc", "", "warning: careful", 0},
