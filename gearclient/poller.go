@@ -74,16 +74,17 @@ func (p *poller) tryRead(fd uintptr) bool {
 		p.waited = true
 		pollReadable(fd)
 	}
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&p.into[0])), uintptr(len(p.into)))
-	switch errno {
-	case 0:
-		p.n = int(n)
-	case unix.EAGAIN, unix.EINTR:
-		return false
-	default:
-		p.errno = errno
+	for {
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&p.into[0])), uintptr(len(p.into)))
+		switch errno {
+		case unix.EINTR: // not the runtime's to wait for: it is told of new bytes only
+		case unix.EAGAIN:
+			return false
+		default:
+			p.n, p.errno = int(n), errno
+			return true
+		}
 	}
-	return true
 }
 
 // soon waits for a moment until there is something to read, and reports

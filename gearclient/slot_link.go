@@ -145,7 +145,7 @@ func (s *slot) sleep(ctx context.Context, l *link) {
 	l.state, l.slept = linkAsleep, true
 	if len(s.links) == 1 && !l.listening && l.conn.soon() { // the next job is often there at once
 		e := linkEvent{link: l, number: l.number}
-		e.packet, e.err = l.conn.next()
+		e.packet, e.err = s.next(ctx, l, s.patience())
 		s.handle(ctx, e)
 		return
 	}

@@ -2,10 +2,12 @@ package manager
 
 import (
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/logging"
 )
 
 // manyFailures is how many starts in a row have to fail until somebody has to
@@ -34,34 +36,34 @@ func (e ProblemFound) log(log zerolog.Logger) {
 		level = zerolog.ErrorLevel
 	}
 	log.WithLevel(level).Func(func(line *zerolog.Event) {
-		text(line, keyFile, p.File)
+		text(line, logging.FieldFile, p.File)
 		if p.Line > 0 {
-			line.Int(keyLine, p.Line)
+			line.Int(logging.FieldLine, p.Line)
 		}
-		text(line, keySection, p.Section)
-		text(line, keyKey, p.Key)
-	}).Str(keyDetail, p.Message).Msg("problem found")
+		text(line, logging.FieldSection, p.Section)
+		text(line, logging.FieldKey, p.Key)
+	}).Str(logging.FieldDetail, p.Message).Msg("problem found")
 }
 
 func (e FleetStarted) log(log zerolog.Logger) {
 	log = always(log)
-	log.Info().Int(keyPools, e.Pools).Int(keyWorkers, e.Workers).Int(keySlots, e.Slots).
-		Strs(keyServers, e.Servers).Str(keyDir, e.Dir).Msg("fleet started")
+	log.Info().Int(logging.FieldPools, e.Pools).Int(logging.FieldWorkers, e.Workers).Int(logging.FieldSlots, e.Slots).
+		Strs(logging.FieldServers, e.Servers).Str(logging.FieldDir, e.Dir).Msg("fleet started")
 }
 
 func (e PoolNotRun) log(log zerolog.Logger) {
-	log.Warn().Str(keyPool, e.Pool).Str(keyKind, string(e.Kind)).Int(keySlots, e.Slots).
+	log.Warn().Str(logging.FieldPool, e.Pool).Str(logging.FieldKind, string(e.Kind)).Int(logging.FieldSlots, e.Slots).
 		Msg("workers of this kind are not run yet")
 }
 
 func (e WorkerStarted) log(log zerolog.Logger) {
-	log.Debug().Str(keyWorker, e.Worker).Int(keyPID, e.PID).Str(keyProgram, e.Program).Msg("worker started")
+	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Str(logging.FieldProgram, e.Program).Msg("worker started")
 }
 
 func (e WorkerReady) log(log zerolog.Logger) {
-	log.Info().Str(keyWorker, e.Worker).Int(keyPID, e.PID).
-		Func(func(line *zerolog.Event) { text(line, keyVersion, e.Version) }).
-		Dur(keyTook, e.Took).Msg("worker ready")
+	log.Info().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).
+		Func(func(line *zerolog.Event) { text(line, logging.FieldVersion, e.Version) }).
+		Dur(logging.FieldTook, e.Took).Msg("worker ready")
 }
 
 func (e StartFailed) log(log zerolog.Logger) {
@@ -69,17 +71,17 @@ func (e StartFailed) log(log zerolog.Logger) {
 	if e.Failures >= manyFailures {
 		level = zerolog.ErrorLevel
 	}
-	log.WithLevel(level).Str(keyWorker, e.Worker).Err(e.Err).Int(keyFailures, e.Failures).Dur(keyWait, e.Wait).
+	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Err(e.Err).Int(logging.FieldFailures, e.Failures).Dur(logging.FieldNextTry, e.Wait.Round(time.Millisecond)).
 		Msg("worker did not start")
 }
 
 func (e WorkerRetiring) log(log zerolog.Logger) {
-	log.Info().Str(keyWorker, e.Worker).Int(keyPID, e.PID).Str(keyReason, e.Reason).
-		Func(func(line *zerolog.Event) { text(line, keyDetail, e.Detail) }).Msg("worker retires")
+	log.Info().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Str(logging.FieldReason, e.Reason).
+		Func(func(line *zerolog.Event) { text(line, logging.FieldDetail, e.Detail) }).Msg("worker retires")
 }
 
 func (e WorkerKilled) log(log zerolog.Logger) {
-	log.Warn().Str(keyWorker, e.Worker).Int(keyPID, e.PID).Str(keyReason, e.Reason).Str(keyDetail, e.Detail).
+	log.Warn().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Str(logging.FieldReason, e.Reason).Str(logging.FieldDetail, e.Detail).
 		Msg("worker killed")
 }
 
@@ -88,28 +90,28 @@ func (e WorkerExited) log(log zerolog.Logger) {
 	if e.Crashed() {
 		level, message = zerolog.WarnLevel, "worker crashed"
 	}
-	log.WithLevel(level).Str(keyWorker, e.Worker).Int(keyPID, e.PID).Func(e.fields).Dur(keyUptime, e.Uptime).
-		Uint64(keyDone, e.Done).Uint64(keyFailed, e.Failed).Msg(message)
+	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Func(e.fields).Dur(logging.FieldUptime, e.Uptime.Round(time.Millisecond)).
+		Uint64(logging.FieldDone, e.Done).Uint64(logging.FieldFailed, e.Failed).Msg(message)
 }
 
 // fields adds what is not known of every exit.
 func (e WorkerExited) fields(line *zerolog.Event) {
-	line.Str(keyExit, e.Exit.String())
+	line.Str(logging.FieldExit, e.Exit.String())
 	if e.Exit.Signal != 0 {
-		line.Int(keySignal, int(e.Exit.Signal))
+		line.Int(logging.FieldSignal, int(e.Exit.Signal))
 	} else {
-		line.Int(keyExitCode, e.Exit.Code)
+		line.Int(logging.FieldExitCode, e.Exit.Code)
 	}
-	text(line, keyReason, e.Retired)
-	text(line, keyKilled, e.Killed)
-	text(line, keyDetail, e.Stream)
+	text(line, logging.FieldReason, e.Retired)
+	text(line, logging.FieldKilled, e.Killed)
+	text(line, logging.FieldDetail, e.Stream)
 	if e.Wait > 0 {
-		line.Dur(keyWait, e.Wait)
+		line.Dur(logging.FieldNextTry, e.Wait.Round(time.Millisecond))
 	}
 	if len(e.InHand) > 0 {
-		line.Strs(keyJobs, e.handles())
+		line.Strs(logging.FieldJobs, e.handles())
 	}
-	text(line, keyStderr, strings.Join(e.Tail, "\n"))
+	text(line, logging.FieldStderr, strings.Join(e.Tail, "\n"))
 }
 
 // handles says which jobs were in hand.
@@ -126,39 +128,39 @@ func (e JobSuspected) log(log zerolog.Logger) {
 	if e.Fail {
 		message = "job is not run again"
 	}
-	log.Warn().Str(keyFunction, e.Function).Str(keyAddress, e.Server).Str(keyHandle, e.Handle).
-		Int(keyAttempts, e.Attempts).Str(keyCause, e.Cause).Msg(message)
+	log.Warn().Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle).
+		Int(logging.FieldAttempts, e.Attempts).Str(logging.FieldCause, e.Cause).Msg(message)
 }
 
 func (e JobUndelivered) log(log zerolog.Logger) {
-	log.Warn().Str(keyWorker, e.Worker).Str(keyFunction, e.Function).Str(keyAddress, e.Server).Str(keyHandle, e.Handle).
-		Str(keyDetail, e.Err).Msg("answer of a job did not reach its server")
+	log.Warn().Str(logging.FieldWorker, e.Worker).Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle).
+		Str(logging.FieldDetail, e.Err).Msg("answer of a job did not reach its server")
 }
 
 func (e ServerLost) log(log zerolog.Logger) {
-	log.Warn().Str(keyAddress, e.Server).Str(keyDetail, e.Err).Msg("job server is not reachable")
+	log.Warn().Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, e.Err).Msg("job server is not reachable")
 }
 
 func (e ServerStillLost) log(log zerolog.Logger) {
-	log.Warn().Str(keyAddress, e.Server).Str(keyDetail, e.Err).Dur(keyAfter, e.Since).Msg("job server is still not reachable")
+	log.Warn().Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, e.Err).Dur(logging.FieldAfter, e.Since.Round(time.Millisecond)).Msg("job server is still not reachable")
 }
 
 // A server that is back is said as loudly as that it was lost.
 func (e ServerReached) log(log zerolog.Logger) {
-	log.Warn().Str(keyAddress, e.Server).Dur(keyAfter, e.After).Msg("job server is reachable again")
+	log.Warn().Str(logging.FieldServer, e.Server).Dur(logging.FieldAfter, e.After.Round(time.Millisecond)).Msg("job server is reachable again")
 }
 
 func (e SlotConnected) log(log zerolog.Logger) {
-	log.Debug().Str(keyWorker, e.Worker).Int(keySlot, e.Slot).Str(keyAddress, e.Server).Msg("slot registered")
+	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Msg("slot registered")
 }
 
 func (e SlotLost) log(log zerolog.Logger) {
-	log.Debug().Str(keyWorker, e.Worker).Int(keySlot, e.Slot).Str(keyAddress, e.Server).Str(keyDetail, e.Err).
+	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, e.Err).
 		Msg("slot lost its server")
 }
 
 func (e LeftoverFound) log(log zerolog.Logger) {
-	log.Warn().Str(keyWorker, e.Worker).Int(keyPID, e.PID).Dur(keyGrace, e.Grace).Msg("worker of an earlier manager found")
+	log.Warn().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Dur(logging.FieldGrace, e.Grace.Round(time.Millisecond)).Msg("worker of an earlier manager found")
 }
 
 func (e LeftoverEnded) log(log zerolog.Logger) {
@@ -166,24 +168,24 @@ func (e LeftoverEnded) log(log zerolog.Logger) {
 	if e.Err != nil {
 		level = zerolog.ErrorLevel
 	}
-	log.WithLevel(level).Str(keyWorker, e.Worker).Int(keyPID, e.PID).Bool(keyKilled, e.Killed).AnErr(zerolog.ErrorFieldName, e.Err).
+	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Bool(logging.FieldKilled, e.Killed).AnErr(zerolog.ErrorFieldName, e.Err).
 		Msg("worker of an earlier manager ended")
 }
 
 func (e OrphanReaped) log(log zerolog.Logger) {
-	log.Debug().Int(keyPID, e.Exit.PID).Str(keyExit, e.Exit.String()).Msg("orphan ended")
+	log.Debug().Int(logging.FieldPID, e.Exit.PID).Str(logging.FieldExit, e.Exit.String()).Msg("orphan ended")
 }
 
 func (e InternalError) log(log zerolog.Logger) {
-	log.Error().Str(keyWhere, e.Where).Str(keyDetail, e.Panic).Str(keyCause, e.Stack).Msg("internal error")
+	log.Error().Str(logging.FieldWhere, e.Where).Str(logging.FieldDetail, e.Panic).Str(logging.FieldCause, e.Stack).Msg("internal error")
 }
 
 func (e FleetStopping) log(log zerolog.Logger) {
 	log = always(log)
-	log.Info().Int(keyWorkers, e.Workers).Int(keyHurry, e.Hurry).Msg("fleet stops")
+	log.Info().Int(logging.FieldWorkers, e.Workers).Int(logging.FieldHurry, e.Hurry).Msg("fleet stops")
 }
 
 func (e FleetStopped) log(log zerolog.Logger) {
 	log = always(log)
-	log.Info().Dur(keyTook, e.Took).Msg("fleet stopped")
+	log.Info().Dur(logging.FieldTook, e.Took.Round(time.Millisecond)).Msg("fleet stopped")
 }

@@ -46,15 +46,15 @@ func TestLogLines(t *testing.T) {
 				Worker: "resize/3", PID: 7, Exit: exit, Uptime: time.Second, Done: 5, Failed: 1, Wait: 100 * time.Millisecond,
 				InHand: []JobInHand{{Function: "resize", Server: "a:1", Handle: "H:a:1"}}, Tail: []string{"panic: x", "goroutine 1"},
 			},
-			`{"level":"warn","worker":"resize/3","pid":7,"exit":"killed by SIGSEGV","signal":11,"next_try_in":100,"jobs_in_hand":["resize a:1 H:a:1"],"stderr":"panic: x\ngoroutine 1","uptime":1000,"jobs_done":5,"jobs_failed":1,"message":"worker crashed"}`,
+			`{"level":"warn","worker":"resize/3","pid":7,"exit":"killed by SIGSEGV","signal":11,"next_try_in_ms":100,"jobs_in_hand":["resize a:1 H:a:1"],"stderr":"panic: x\ngoroutine 1","uptime_ms":1000,"jobs_done":5,"jobs_failed":1,"message":"worker crashed"}`,
 		},
 		{
 			WorkerExited{Worker: "resize/3", PID: 7, Retired: "max_runs"},
-			`{"level":"info","worker":"resize/3","pid":7,"exit":"exited with status 0","exit_code":0,"reason":"max_runs","uptime":0,"jobs_done":0,"jobs_failed":0,"message":"worker left"}`,
+			`{"level":"info","worker":"resize/3","pid":7,"exit":"exited with status 0","exit_code":0,"reason":"max_runs","uptime_ms":0,"jobs_done":0,"jobs_failed":0,"message":"worker left"}`,
 		},
 		{
 			StartFailed{Worker: "resize/3", Err: errors.New("no interpreter"), Failures: 3, Wait: time.Second},
-			`{"level":"error","worker":"resize/3","error":"no interpreter","failures":3,"next_try_in":1000,"message":"worker did not start"}`,
+			`{"level":"error","worker":"resize/3","error":"no interpreter","failures":3,"next_try_in_ms":1000,"message":"worker did not start"}`,
 		},
 		{
 			ProblemFound{config.Problem{File: "c.ini", Line: 3, Section: "wc", Key: "count", Severity: config.Error, Message: "is none"}},

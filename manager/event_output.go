@@ -8,14 +8,15 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/gearman-manager/gearman-manager/internal/logging"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 )
 
 // log gives a line of a worker's code the level that it has there.
 func (e WorkerLogged) log(log zerolog.Logger) {
-	log.WithLevel(slogLevel(int(e.Log.GetLevel()))).Str(keyWorker, e.Worker).Func(func(line *zerolog.Event) {
-		text(line, keyFunction, e.Log.GetFunction())
-		text(line, keyHandle, e.Log.GetHandle())
+	log.WithLevel(slogLevel(int(e.Log.GetLevel()))).Str(logging.FieldWorker, e.Worker).Func(func(line *zerolog.Event) {
+		text(line, logging.FieldFunction, e.Log.GetFunction())
+		text(line, logging.FieldHandle, e.Log.GetHandle())
 		attributes := e.Log.GetAttributes()
 		for i := 0; i+1 < len(attributes); i += 2 {
 			line.Str(foreignKey(attributes[i]), attributes[i+1])
@@ -45,7 +46,7 @@ func (e WorkerPrinted) log(log zerolog.Logger) {
 		e.logJSON(log, fields)
 		return
 	}
-	log.Info().Str(keyWorker, e.Worker).Str(keyStream, e.Stream).Msg(e.Line)
+	log.Info().Str(logging.FieldWorker, e.Worker).Str(logging.FieldStream, e.Stream).Msg(e.Line)
 }
 
 func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
@@ -64,7 +65,7 @@ func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
 	}
 	delete(fields, "level")
 	delete(fields, "time")
-	log.WithLevel(level).Str(keyWorker, e.Worker).Str(keyStream, e.Stream).Func(func(line *zerolog.Event) {
+	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Str(logging.FieldStream, e.Stream).Func(func(line *zerolog.Event) {
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
 			line.Interface(foreignKey(key), fields[key])
 		}
@@ -74,7 +75,7 @@ func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
 // foreignKey keeps a worker's own keys from standing twice in a line.
 func foreignKey(key string) string {
 	switch key {
-	case keyWorker, keyStream, keyFunction, keyHandle, "component",
+	case logging.FieldWorker, logging.FieldStream, logging.FieldFunction, logging.FieldHandle, "component",
 		zerolog.LevelFieldName, zerolog.TimestampFieldName, zerolog.MessageFieldName:
 		return "worker_" + key
 	default:

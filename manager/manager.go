@@ -28,6 +28,10 @@ const ExecArg = "worker-exec"
 // ErrStarted is the error of a second Start.
 var ErrStarted = errors.New("manager was started before")
 
+// ErrNothingToRun is the error of a Start that found no worker that it can run.
+// What is missing or broken has been told in events.
+var ErrNothingToRun = errors.New("there is nothing to run")
+
 // Config says what a Manager works with.
 type Config struct {
 	// Settings is the config file. Required.
@@ -217,7 +221,8 @@ func (m *Manager) MakePlan(ctx context.Context) (*Plan, []config.Problem) {
 // Start starts the fleet and returns when all pools have begun to. It does not
 // wait for workers to be ready; events and Snapshot tell that. The fleet lives on
 // when ctx ends, which ends only Start itself. Problems of single programs are
-// events. After an error the manager still has to be stopped.
+// events; if none is left to run, the error is [ErrNothingToRun]. After an error
+// the manager still has to be stopped.
 func (m *Manager) Start(ctx context.Context) error {
 	m.mu.Lock()
 	again := m.started
@@ -257,6 +262,9 @@ func (m *Manager) startFleet(ctx context.Context, plan *Plan) error {
 	pools, err := m.makePools(plan)
 	if err != nil {
 		return fmt.Errorf("start manager: %w", err)
+	}
+	if len(pools) == 0 {
+		return ErrNothingToRun
 	}
 	m.pools = pools
 	started := FleetStarted{Dir: m.dir.path, Pools: len(m.pools), Servers: m.servers}

@@ -13,8 +13,8 @@ import (
 const (
 	// overdueSlack is how long a job may be over its timeout before its worker is
 	// killed. A worker that can deals with it at the timeout itself, and gives its
-	// code 200 ms to stop.
-	overdueSlack = 500 * time.Millisecond
+	// code 50 ms to stop.
+	overdueSlack = 200 * time.Millisecond
 	// crashNews is how long a job stays untouched that the worker has said to have
 	// crashed, while all workers are told of it.
 	crashNews = 2 * time.Second

@@ -28,7 +28,7 @@ type contract struct {
 
 // flushTime is how long the last events of a process that ends without having
 // been let go may take to reach the manager.
-const flushTime = 100 * time.Millisecond
+const flushTime = 30 * time.Millisecond
 
 // leftTimeout is how long a worker that has left waits to be let go.
 const leftTimeout = 2 * time.Second

@@ -21,7 +21,7 @@ const (
 	crashNews = time.Second
 	// returnSoon is how long a handler whose context has ended may take to
 	// return and still count as one that heeds it.
-	returnSoon = 200 * time.Millisecond
+	returnSoon = 50 * time.Millisecond
 )
 
 // errReissue is the end of a job that goes back to the queue.

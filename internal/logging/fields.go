@@ -1,25 +1,49 @@
 package logging
 
-// Keys of fields in log lines. Each means one thing wherever it stands.
+// Keys of fields in log lines. Each means one thing wherever it stands. Keys
+// that end in _ms are milliseconds.
 const (
-	FieldAddress  = "address"  // host:port that something listens on
+	FieldAddress  = "address" // host:port that something listens on
+	FieldAfter    = "after_ms"
 	FieldAttempts = "attempts" // how often a job was tried
-	FieldDetail   = "detail"   // what is wrong, for people
+	FieldCause    = "cause"
+	FieldDetail   = "detail" // what is wrong, for people
 	FieldDir      = "dir"
-	FieldFile     = "file" // with line, a place in a config file
-	FieldFlag     = "flag" // of the command line
+	FieldDone     = "jobs_done"
+	FieldExit     = "exit" // how a process ended, in words
+	FieldExitCode = "exit_code"
+	FieldFailed   = "jobs_failed"
+	FieldFailures = "failures" // starts that failed in a row
+	FieldFile     = "file"     // with line, a place in a config file
+	FieldFlag     = "flag"     // of the command line
 	FieldFunction = "function"
+	FieldGrace    = "grace_ms"
 	FieldHandle   = "handle" // of a job
 	FieldHurry    = "hurry"  // how often a stop was asked for
+	FieldJobs     = "jobs_in_hand"
 	FieldKey      = "key"    // of a config file
+	FieldKilled   = "killed" // why a process was killed
+	FieldKind     = "kind"   // of workers
 	FieldLine     = "line"
+	FieldNextTry  = "next_try_in_ms"
+	FieldPID      = "pid"
+	FieldPool     = "pool"
 	FieldPools    = "pools"
+	FieldProgram  = "program"
+	FieldReason   = "reason"
 	FieldRemote   = "remote"  // address of a peer
 	FieldSection  = "section" // of a config file
+	FieldServer   = "server"  // a job server
 	FieldServers  = "servers" // job servers
 	FieldSignal   = "signal"
+	FieldSlot     = "slot"
 	FieldSlots    = "slots"
-	FieldTook     = "took" // milliseconds
+	FieldStderr   = "stderr" // the last lines of a process
+	FieldStream   = "stream" // stdout or stderr
+	FieldTook     = "took_ms"
+	FieldUptime   = "uptime_ms"
 	FieldVersion  = "version"
+	FieldWhere    = "where"
+	FieldWorker   = "worker" // pool/number
 	FieldWorkers  = "workers"
 )
