@@ -307,7 +307,11 @@ func masks(path string) map[string]uint64 {
 		if _, err := fmt.Sscanf(value, "%x", &mask); err != nil {
 			panic(err)
 		}
-		got[name] = mask
+		got[name] = mask &^ libcSignals
 	}
 	return got
 }
+
+// libcSignals are 32 and 33, which the C library keeps to itself: programs that
+// it starts by posix_spawn, as make does, have them ignored.
+const libcSignals = 1<<31 | 1<<32

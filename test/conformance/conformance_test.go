@@ -57,7 +57,7 @@ func TestDeviations(t *testing.T) {
 func runAll(t *testing.T, name string, start func(*testing.T, options) server) {
 	t.Helper()
 	if *update {
-		t.Skip("updating")
+		return
 	}
 	for _, s := range readScripts(t) {
 		subject := strings.TrimSuffix(filepath.Base(s.path), ".txt")
@@ -103,7 +103,7 @@ func byActor(lines []string) []string {
 // TestUpdate writes the scripts anew from what both servers answer.
 func TestUpdate(t *testing.T) {
 	if !*update {
-		t.Skip("only with -update")
+		return
 	}
 	path := gearmandPath(t)
 	for _, s := range readScripts(t) {
