@@ -17,8 +17,6 @@ import (
 type workerConn struct {
 	server  string
 	net     net.Conn
-	poller  *poller       // nil if net cannot be polled
-	alone   func() bool   // whether the slot is the only one of its worker
 	reader  *wire.Reader  // over the workerConn itself, whose Read moves the deadline
 	timeout time.Duration // for an answer
 	until   time.Time     // read deadline that was set last
@@ -30,8 +28,8 @@ type workerConn struct {
 }
 
 // newWorkerConn wraps a connection.
-func newWorkerConn(server string, conn net.Conn, cfg WorkerConfig, alone func() bool) *workerConn {
-	c := &workerConn{server: server, net: conn, timeout: cfg.ServerTimeout, poller: newPoller(conn), alone: alone}
+func newWorkerConn(server string, conn net.Conn, cfg WorkerConfig) *workerConn {
+	c := &workerConn{server: server, net: conn, timeout: cfg.ServerTimeout}
 	c.reader = wire.NewReader(c, wire.Response, cfg.MaxData)
 	return c
 }
@@ -49,16 +47,17 @@ func (c *workerConn) Read(p []byte) (int, error) {
 			}
 		}
 	}
-	if c.poller != nil && c.alone() {
-		return c.poller.Read(p)
-	}
 	return c.net.Read(p)
 }
 
 // soon waits for a moment until there is something to read, and reports
 // whether there is. It reports false at once if waiting would hold others up.
 func (c *workerConn) soon() bool {
-	return c.reader.Buffered() > 0 || (c.poller != nil && c.alone() && c.poller.soon())
+	if c.reader.Buffered() > 0 {
+		return true
+	}
+	kernel, ok := c.net.(*kernelConn)
+	return ok && kernel.soon()
 }
 
 // readSoon waits for d, or a little longer, for the first byte of a packet. It
@@ -140,6 +139,10 @@ func (c *workerConn) writeVector(bufs net.Buffers) error {
 	patience := c.timeout + time.Duration(size>>20)*time.Second
 	_ = c.net.SetWriteDeadline(time.Now().Add(patience))
 	defer c.net.SetWriteDeadline(time.Time{}) //nolint:errcheck // an error shows in the next use
+	if kernel, ok := c.net.(*kernelConn); ok {
+		_, err := kernel.writeBuffers(bufs)
+		return err
+	}
 	_, err := bufs.WriteTo(c.net)
 	return err
 }

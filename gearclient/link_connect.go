@@ -48,7 +48,10 @@ func (s *slot) open(ctx context.Context, c connecting) (*workerConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := newWorkerConn(c.server, nc, cfg, s.worker.alone.Load)
+	if s.worker.alone.Load() {
+		nc = newKernelConn(nc, s.worker.alone.Load)
+	}
+	conn := newWorkerConn(c.server, nc, cfg)
 	// For as long as it lives: when ctx ends, the slot may wait on it or perform
 	// a job of its.
 	conn.unwatch = context.AfterFunc(ctx, func() { _ = nc.Close() })
