@@ -18,7 +18,7 @@ func serveExec() {
 	plugins.Serve(
 		plugins.Version(Version()),
 		plugins.Init(func(context.Context) (err error) {
-			if sup, err = supervisor.New(supervisor.Config{}); err != nil {
+			if sup, err = supervisor.New(supervisor.Config{Starters: exec.Starters}); err != nil {
 				return err
 			}
 			perform = exec.New(sup, exec.Config{})
