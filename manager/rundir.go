@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -175,8 +176,8 @@ func (d *runDir) remove() error {
 	return err
 }
 
-// emptyFor is how old a directory without a lock has to be to count as a dead
-// manager's and not as one that is just being made.
+// emptyFor is how old a directory without a list of workers has to be to count as a
+// dead manager's and not as one that is just being made.
 const emptyFor = time.Minute
 
 // deadRunDirs finds the directories of managers that have died, and locks them.
@@ -198,15 +199,36 @@ func (d *runDir) deadRunDirs() []*runDir {
 	return dead
 }
 
-// deserted tells whether a directory may be one that a manager of this user left.
+// deserted tells whether a directory is one that a manager of this user left. It is
+// going to be removed with all that is in it, so that nothing else may pass: the
+// operator may have named a base directory where others keep theirs.
 func deserted(path string, entry fs.DirEntry) bool {
 	info, err := entry.Info()
-	if err != nil || !entry.IsDir() || entry.Name()[:1] != ownPrefix {
+	if err != nil || !entry.IsDir() || !ownName(entry.Name()) || info.Mode().Perm() != 0o700 {
 		return false
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || int(stat.Uid) != os.Geteuid() {
 		return false
 	}
-	_, err = os.Lstat(filepath.Join(path, lockName))
-	return err == nil || time.Since(info.ModTime()) > emptyFor
+	if isFile(path, lockName) && isFile(path, workersName) {
+		return true
+	}
+	inside, err := os.ReadDir(path) // it died, or was killed, while it was being made
+	bare := len(inside) == 0 || len(inside) == 1 && isFile(path, lockName)
+	return err == nil && bare && time.Since(info.ModTime()) > emptyFor
+}
+
+// ownName tells whether newRunDir may have given a name: ownPrefix and a number.
+func ownName(name string) bool {
+	number, ok := strings.CutPrefix(name, ownPrefix)
+	if !ok {
+		return false
+	}
+	_, err := strconv.ParseUint(number, 10, 32)
+	return err == nil
+}
+
+func isFile(dir, name string) bool {
+	info, err := os.Lstat(filepath.Join(dir, name))
+	return err == nil && info.Mode().IsRegular()
 }

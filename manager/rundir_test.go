@@ -31,6 +31,9 @@ func TestRunDir(t *testing.T) {
 	if dead := second.deadRunDirs(); len(dead) != 0 {
 		t.Errorf("a manager that lives counts as dead: %v", dead)
 	}
+	if err := os.WriteFile(filepath.Join(first.path, workersName), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	_ = first.lock.Close() // as the kernel does when it dies
 	dead := second.deadRunDirs()
 	if len(dead) != 1 || dead[0].path != first.path {
@@ -60,6 +63,22 @@ func TestForeignDirectories(t *testing.T) {
 	}
 	if err := os.WriteFile(filepath.Join(base, "mfile"), nil, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	foreign := map[string]string{ // by name, a file in it
+		"mysql": "ibdata", "mail": lockName, "m12": "letter", "m13x": workersName, "m": lockName, "m99999999999": lockName,
+	}
+	old := time.Now().Add(-time.Hour)
+	for name, file := range foreign {
+		path := filepath.Join(base, name)
+		if err := os.Mkdir(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(path, file), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, old, old); err != nil {
+			t.Fatal(err)
+		}
 	}
 	dir, err := makeRunDir(base)
 	if err != nil {
