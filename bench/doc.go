@@ -24,8 +24,9 @@
 //   - ratio: jobs/s at 50 in flight over those of the contender named, as the
 //     median of the ratios within each run, for 1 and for 4 workers.
 //
-// The load comes from one connection that submits a job for each one that ends;
-// what CPU it took itself is printed under the table, since on a small machine
+// The load comes from four connections, one for each I/O thread of gearmand, that
+// submit a job for each one that ends; a single job in flight goes over them in
+// turn. What CPU it took itself is printed under the table, since on a small machine
 // it takes it from the workers; so is the load average of the minute before, by
 // which a run on a busy machine is told.
 //

@@ -65,6 +65,22 @@ func (l *load) run(ctx context.Context, inFlight int) error {
 	return nil
 }
 
+// round submits jobs and returns when all of them are answered.
+func (l *load) round(jobs int) error {
+	for range jobs {
+		l.submit()
+	}
+	for l.created.len()+len(l.running) > 0 {
+		if err := l.flush(); err != nil {
+			return err
+		}
+		if _, err := l.receive(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // submit puts the next job into the output.
 func (l *load) submit() {
 	l.next++

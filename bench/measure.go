@@ -28,12 +28,16 @@ type figures struct {
 
 // measure puts load on a fleet, lets it warm up, and counts for a time.
 func measure(ctx context.Context, f *fleet, inFlight int, warmUp, length time.Duration) (figures, error) {
-	conn, err := f.server.dial(ctx)
-	if err != nil {
-		return figures{}, err
+	var l loads
+	var err error
+	for range connections {
+		conn, err := f.server.dial(ctx)
+		if err != nil {
+			return figures{}, err
+		}
+		defer func() { _ = conn.Close() }() // all answers have been read, or there is an error anyway
+		l = append(l, newLoad(conn, f.contender.job))
 	}
-	defer func() { _ = conn.Close() }() // all answers have been read, or there is an error anyway
-	l := newLoad(conn, f.contender.job)
 	loaded, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
@@ -64,14 +68,14 @@ func measure(ctx context.Context, f *fleet, inFlight int, warmUp, length time.Du
 }
 
 // read takes all counters.
-func (f *fleet) read(l *load) (reading, error) {
+func (f *fleet) read(l loads) (reading, error) {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		return reading{}, fmt.Errorf("read own CPU time: %w", err)
 	}
 	r := reading{
 		at:   time.Now(),
-		jobs: l.done.Load(),
+		jobs: l.jobs(),
 		self: time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
 	}
 	var errWorkers, errManager error
