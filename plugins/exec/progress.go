@@ -12,18 +12,21 @@ import (
 const maxReport = 64
 
 // readProgress reads descriptor 3 to its end and passes reports on. Of those that
-// arrive together only the last is passed on, since it outdates the others.
+// arrive together only the last is passed on, since it outdates the others. When
+// nobody takes them any more it still reads, for an executable that fills the pipe
+// would wait for ever.
 func (e *execution) readProgress() {
 	var (
 		reports reportReader
 		warned  bool
+		unheard bool
 		buf     [512]byte
 	)
 	for {
 		n, err := e.progress.reader.Read(buf[:])
 		report, found, bad := reports.take(buf[:n], err != nil)
-		if found && e.task.status(report.numerator, report.denominator) != nil {
-			return // whoever asked is gone, or the job is over
+		if found && !unheard {
+			unheard = e.task.status(report.numerator, report.denominator) != nil
 		}
 		if bad != nil && !warned {
 			warned = true
