@@ -31,9 +31,9 @@ func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	})
 	h.events.put(&workerpb.Event{Event: &workerpb.Event_Log{Log: &workerpb.Log{
 		Level:      int32(r.Level), //nolint:gosec // small
-		Message:    r.Message,
-		Handle:     h.handle,
-		Function:   h.function,
+		Message:    text(r.Message),
+		Handle:     text(h.handle),
+		Function:   text(h.function),
 		Attributes: attrs,
 	}}})
 	return nil
@@ -73,7 +73,7 @@ func appendAttr(dst []string, prefix string, a slog.Attr) []string {
 		if a.Key == "" {
 			return dst
 		}
-		return append(dst, prefix+a.Key, v.String())
+		return append(dst, text(prefix+a.Key), text(v.String()))
 	}
 	if a.Key != "" {
 		prefix += a.Key + "."

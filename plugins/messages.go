@@ -1,6 +1,8 @@
 package plugins
 
 import (
+	"strings"
+
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -14,8 +16,12 @@ func idleEvent(slot int) *workerpb.Event {
 	return &workerpb.Event{Event: &workerpb.Event_Idle{Idle: &workerpb.Idle{Slot: number(slot)}}}
 }
 
+// text makes of foreign bytes what the contract can carry: a string that is no
+// UTF-8 would end the stream of events, and with it the worker.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
 func retiringEvent(reason, detail string) *workerpb.Event {
-	return &workerpb.Event{Event: &workerpb.Event_Retiring{Retiring: &workerpb.Retiring{Reason: reason, Detail: detail}}}
+	return &workerpb.Event{Event: &workerpb.Event_Retiring{Retiring: &workerpb.Retiring{Reason: reason, Detail: text(detail)}}}
 }
 
 func leftEvent(done, failed uint64) *workerpb.Event {
@@ -33,20 +39,20 @@ func (p *performer) ready(slot int, server string) {
 // lost says that a slot lost a server.
 func (p *performer) lost(slot int, server string, err error) {
 	p.events.put(&workerpb.Event{Event: &workerpb.Event_Lost{Lost: &workerpb.Lost{
-		Slot: number(slot), Server: p.serverName(server), Error: err.Error(),
+		Slot: number(slot), Server: p.serverName(server), Error: text(err.Error()),
 	}}})
 }
 
 // undelivered says that a job's answer did not reach its server.
 func (p *performer) undelivered(job *gearclient.Job, err error) {
 	p.events.put(&workerpb.Event{Event: &workerpb.Event_Undelivered{Undelivered: &workerpb.Undelivered{
-		Job: p.jobID(job, p.hash(job)), Function: job.Function(), Error: err.Error(),
+		Job: p.jobID(job, p.hash(job)), Function: text(job.Function()), Error: text(err.Error()),
 	}}})
 }
 
 // jobID is how the manager knows a job.
 func (p *performer) jobID(job *gearclient.Job, hash uint64) *workerpb.JobID {
-	return &workerpb.JobID{Server: p.serverName(job.Server()), Handle: job.Handle(), Hash: hash}
+	return &workerpb.JobID{Server: p.serverName(job.Server()), Handle: text(job.Handle()), Hash: hash}
 }
 
 // hash is that of a job that is over. Its slot's record has it as long as no

@@ -67,7 +67,7 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 
 // key is how the job is known among suspects.
 func (p *performer) key(t *task) jobKey {
-	return jobKey{p.serverName(t.Server()), t.Handle(), t.hash}
+	return jobKey{p.serverName(t.Server()), text(t.Handle()), t.hash}
 }
 
 // begin writes the job into the slot's record.
@@ -220,7 +220,7 @@ func (p *performer) result(t *task, data []byte, err error) gearclient.Result {
 func (p *performer) crashed(t *task, cause string, timedOut bool) error {
 	news := p.suspects.news(p.key(t))
 	p.events.put(&workerpb.Event{Event: &workerpb.Event_JobCrashed{JobCrashed: &workerpb.JobCrashed{
-		Slot: number(t.Slot()), Job: p.jobID(t.Job, t.hash), Function: t.Function(), Cause: cause, Timeout: timedOut,
+		Slot: number(t.Slot()), Job: p.jobID(t.Job, t.hash), Function: text(t.Function()), Cause: text(cause), Timeout: timedOut,
 	}}})
 	timer := time.NewTimer(crashNews)
 	defer timer.Stop()

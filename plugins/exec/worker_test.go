@@ -154,12 +154,13 @@ func TestWorkerOnAJobServer(t *testing.T) {
 	marker := filepath.Join(t.TempDir(), "crashed")
 	limited := function("limited", "sleep", "300")
 	limited.TimeoutMs = 200
+	latin := function("latin", "sh", "-c", `printf 'caf\351\n' >&2; test -e "$0" && exit 3; : >"$0"; kill -SEGV $$`, marker+"2")
 	_, log := startWorker(t, addr, 2,
 		function("wc", "wc", "-l"),
 		function("bad", "sh", "-c", "echo not today >&2; exit 3"),
 		function("progress", "sh", "-c", `echo 3/10 >&3; echo "log line" >&2; echo $GEARMAN_FUNCTION`),
 		function("crash", "sh", "-c", `test -e "$0" && echo second time && exit; : >"$0"; kill -SEGV $$`, marker),
-		function("missing", "/nonexistent/program"), limited,
+		function("missing", "/nonexistent/program"), limited, latin,
 	)
 	client := newClient(t, addr)
 	do := func(name string) (string, error) {
@@ -175,6 +176,7 @@ func TestWorkerOnAJobServer(t *testing.T) {
 	for name, want := range map[string]string{
 		"bad":     "exited with status 3: not today",
 		"missing": "start /nonexistent/program: no such file",
+		"latin":   "exited with status 3: caf\xe9",
 		"limited": "timed out after 200ms",
 	} {
 		_, err := do(name)
@@ -190,7 +192,12 @@ func TestWorkerOnAJobServer(t *testing.T) {
 	if strings.TrimSpace(string(got)) != "progress" || err != nil || len(updates) != 1 || !strings.Contains(updates[0], "3 10") {
 		t.Errorf("progress: %q, %v, updates %q", got, err, updates)
 	}
-	poll(t, "the line is logged", func() bool { return log.contains("log line") })
+	for _, line := range []string{"log line", "caf\uFFFD"} {
+		poll(t, "the line is logged", func() bool { return log.contains(line) })
+	}
+	if log.contains("retiring:") {
+		t.Error("the worker retires")
+	}
 }
 
 // Whatever kills the worker takes its executables along, with all that they have
