@@ -101,9 +101,9 @@ func (c *workerConn) await() error {
 
 // hurry bounds a read that is under way, and all after it. It may be called by
 // others than the reader.
-func (c *workerConn) hurry(d time.Duration) {
+func (c *workerConn) hurry() {
 	c.hurried.Store(true)
-	_ = c.net.SetReadDeadline(time.Now().Add(d)) // an error shows in the read
+	_ = c.net.SetReadDeadline(time.Now().Add(leaveTimeout)) // an error shows in the read
 }
 
 // write sends bytes.

@@ -67,7 +67,7 @@ func (s *slot) leave() {
 	if c := s.reading.Load(); c != nil {
 		// It waits for the answer to a GRAB_JOB: a server that hangs is not
 		// waited for any longer than it takes to leave.
-		c.hurry(leaveTimeout)
+		c.hurry()
 	}
 }
 

@@ -177,7 +177,7 @@ func (s *slot) leaveAll(ctx context.Context) {
 // on it, which a last GRAB_JOB fetches.
 func (s *slot) leaveLink(ctx context.Context, l *link) {
 	if l.state != linkDown {
-		l.conn.hurry(leaveTimeout)
+		l.conn.hurry()
 		if s.lastJob(ctx, l) {
 			s.linger(ctx, l)
 		}

@@ -154,7 +154,7 @@ func (s *slot) next(ctx context.Context, l *link, patience time.Duration) (wire.
 	case ctx.Err() != nil:
 		return wire.Packet{}, context.Cause(ctx)
 	case s.gone.Load() && !l.conn.hurried.Load():
-		l.conn.hurry(leaveTimeout) // leave looked for a reader before we were one
+		l.conn.hurry() // leave looked for a reader before we were one
 	case len(s.links) > 1 && !l.conn.hurried.Load() && !l.conn.readSoon(patience):
 		return wire.Packet{}, errParked
 	}
