@@ -1,8 +1,10 @@
 package manager
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -124,17 +126,17 @@ func TestLedger(t *testing.T) {
 	l := newLedger(3)
 	f := FunctionPlan{Name: "resize", JobAttempts: 2}
 	c := charge{job: jobKey{"s:1", "H:a:1", 7}, function: f, attempt: true, cause: "it died"}
-	if s := l.charge(c); s.GetAttempts() != 1 || s.GetFail() || s.GetCause() != "it died" {
+	if s, _ := l.charge(c); s.GetAttempts() != 1 || s.GetFail() || s.GetCause() != "it died" {
 		t.Errorf("first attempt: %v", s)
 	}
-	if s := l.charge(c); s.GetAttempts() != 2 || !s.GetFail() || s.GetCause() != "given up after 2 of 2 attempts: it died" {
+	if s, _ := l.charge(c); s.GetAttempts() != 2 || !s.GetFail() || s.GetCause() != "given up after 2 of 2 attempts: it died" {
 		t.Errorf("last attempt: %v", s)
 	}
 	other := c
 	other.job.hash = 8 // the same handle from a job server that was restarted
 	other.function.JobAttempts = 0
 	for range 10 {
-		if s := l.charge(other); s.GetFail() {
+		if s, _ := l.charge(other); s.GetFail() {
 			t.Errorf("no limit: %v", s)
 		}
 	}
@@ -147,11 +149,17 @@ func TestLedger(t *testing.T) {
 	_, before := l.of(nil)
 	for _, handle := range []string{"H:a:2", "H:a:3"} {
 		c.job.handle = handle
-		l.charge(c)
+		if _, forgotten := l.charge(c); (forgotten != nil) != (handle == "H:a:3") || forgotten != nil && forgotten.key.handle != "H:a:1" {
+			t.Errorf("%s: forgotten is %v", handle, forgotten)
+		}
 	}
 	list, after := l.of([]FunctionPlan{f})
 	if len(list) != 3 || list[0].GetJob().GetHash() != 8 || after <= before {
 		t.Errorf("the oldest is forgotten first: %v, version %d after %d", list, after, before)
+	}
+	c.cause = "\xe9" + strings.Repeat("x", 10*maxCause)
+	if s, _ := l.charge(c); len(s.GetCause()) > 2*maxCause || !utf8.ValidString(s.GetCause()) {
+		t.Errorf("a cause of %d bytes, %.10q", len(s.GetCause()), s.GetCause())
 	}
 }
 

@@ -31,16 +31,17 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 	}
 	exit := p.report(w, jobs, count, now)
 	cause := fmt.Sprintf("worker %s %s", w.place.name, exit)
-	var hand []handJob
-	for _, j := range jobs {
-		hand = append(hand, j.handJob)
-	}
-	free := func() { p.cfg.records.give(w.records) }
-	if blamed := charges(hand, w.killed, w.retired, cause); len(blamed) > 0 {
-		p.account(ctx, blamed, nil, false, free)
+	p.settle(ctx, charges(hands(jobs), w.killed, w.retired, cause), func() { p.cfg.records.give(w.records) })
+}
+
+// settle accounts for the jobs of a worker that is dead, if any are charged, and
+// then frees its records.
+func (p *pool) settle(ctx context.Context, blamed []charge, free func()) {
+	if len(blamed) == 0 {
+		free()
 		return
 	}
-	free()
+	p.account(ctx, blamed, nil, false, free)
 }
 
 // report tells of an exit and returns it in words.
@@ -80,17 +81,19 @@ func (j recordedJob) status(w *worker) JobInHand {
 // one that has them, if it lives, is left out, or told last. When all know, then is
 // called by the loop.
 func (p *pool) account(ctx context.Context, blamed []charge, holder process, last bool, then func()) {
-	byFunction := map[string]*workerpb.Suspects{}
+	byFunction := news{}
 	for _, c := range blamed {
-		s := p.cfg.ledger.charge(c)
+		s, forgotten := p.cfg.ledger.charge(c)
 		p.cfg.emit(JobSuspected{
 			Function: c.function.Name, Server: c.job.server, Handle: c.job.handle,
 			Attempts: int(s.GetAttempts()), Fail: s.GetFail(), Cause: s.GetCause(),
 		})
-		if byFunction[c.function.Name] == nil {
-			byFunction[c.function.Name] = &workerpb.Suspects{}
+		of := byFunction.of(c.function.Name)
+		of.Add = append(of.Add, s)
+		if forgotten != nil { // else a worker's list would grow for as long as it lives
+			of := byFunction.of(forgotten.function)
+			of.Remove = append(of.Remove, forgotten.key.id())
 		}
-		byFunction[c.function.Name].Add = append(byFunction[c.function.Name].Add, s)
 	}
 	p.pending++
 	p.helpers.Go(func() {
@@ -107,6 +110,18 @@ func (p *pool) account(ctx context.Context, blamed []charge, holder process, las
 			}
 		})
 	})
+}
+
+// news is what workers have to know, by the function that they perform.
+type news map[string]*workerpb.Suspects
+
+func (n news) of(function string) *workerpb.Suspects {
+	s := n[function]
+	if s == nil {
+		s = &workerpb.Suspects{}
+		n[function] = s
+	}
+	return s
 }
 
 // audience are the workers that can be told something; except is left out.

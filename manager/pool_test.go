@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 )
 
@@ -360,6 +361,60 @@ func TestTimeoutReissue(t *testing.T) {
 		}
 		if n := f.started(); n != 3 {
 			t.Errorf("%d starts, want 3", n)
+		}
+	})
+}
+
+// TestTimeoutBesideOtherJobs: a worker that keeps a late job until those beside it
+// are done is killed only then.
+func TestTimeoutBesideOtherJobs(t *testing.T) {
+	t.Parallel()
+	plan := timeoutPlan(config.Reissue)
+	plan.Slots, plan.Concurrency, plan.Workers = 2, 2, 1
+	runPool(t, plan, nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.beginIn(1, "H:a:late")
+		pass(5 * time.Second)
+		w.begin("H:a:innocent")
+		pass(5 * time.Second)
+		w.retire(retireTimeout)
+		pass(4 * time.Second)
+		if kills := seen[WorkerKilled](f); len(kills) != 0 {
+			t.Fatalf("kills %+v", kills)
+		}
+		w.finish()
+		pass(overdueSlack)
+		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Reason != string(killTimeout) {
+			t.Fatalf("kills %+v", kills)
+		}
+		if s := seen[JobSuspected](f); len(s) != 1 || s[0].Handle != "H:a:late" || s[0].Attempts != 1 {
+			t.Errorf("suspects %+v", s)
+		}
+	})
+}
+
+// TestDeathBeforeHello: a worker may get a job before its hello is heard. What dies
+// then is charged like any other.
+func TestDeathBeforeHello(t *testing.T) {
+	t.Parallel()
+	var starts atomic.Int32
+	prepare := func(w *fakeWorker) error {
+		if starts.Add(1) > 1 {
+			return nil
+		}
+		w.fleet.record(w, 0).Begin(jobrecord.Job{Handle: "H:a:1", Hash: 7}, w.fleet.clock(), 10)
+		return errNoStart
+	}
+	runPool(t, onePlan(1), prepare, func(f *fakeFleet) {
+		pass(time.Second)
+		if s := seen[JobSuspected](f); len(s) != 1 || s[0].Handle != "H:a:1" || s[0].Attempts != 1 || s[0].Cause != "no interpreter" {
+			t.Errorf("suspects %+v", s)
+		}
+		if failed := seen[StartFailed](f); len(failed) != 1 || failed[0].Failures != 0 {
+			t.Errorf("failed starts %+v", failed)
+		}
+		if told := f.worker("resize/1").request.GetSuspects(); len(told) != 1 {
+			t.Errorf("the successor knows of %v", told)
 		}
 	})
 }

@@ -87,6 +87,14 @@ type recordedJob struct {
 	begun uint64        // number of the job among those of its record
 }
 
+func hands(jobs []recordedJob) []handJob {
+	hand := make([]handJob, 0, len(jobs))
+	for _, j := range jobs {
+		hand = append(hand, j.handJob)
+	}
+	return hand
+}
+
 // inHand reads the records of a worker.
 func (p *pool) inHand(w *worker) []recordedJob {
 	var jobs []recordedJob
@@ -115,6 +123,12 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 		if wait > 0 {
 			w.watchAt = now.Add(wait)
 		}
+		return
+	}
+	if w.retired == retireTimeout && slices.ContainsFunc(p.inHand(w), func(j recordedJob) bool { return !j.overdue }) {
+		// It knows, and ends by itself once the jobs beside the late one are done;
+		// they have their grace, see checkLeaving.
+		w.watchAt = now.Add(overdueSlack)
 		return
 	}
 	w.watchAt = time.Time{}

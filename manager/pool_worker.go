@@ -90,7 +90,7 @@ func (p *pool) follow(ctx, starting context.Context, w *worker, lifetime time.Du
 	proc, err := p.start(starting, w, lifetime)
 	if err != nil {
 		given := errors.Is(context.Cause(starting), errStopping)
-		p.post(func() { p.notStarted(w, err, given) })
+		p.post(func() { p.notStarted(ctx, w, err, given) })
 		return
 	}
 	p.post(func() { p.started(ctx, w, proc) })
@@ -162,20 +162,25 @@ func (p *pool) started(ctx context.Context, w *worker, proc process) {
 }
 
 // notStarted is called when a worker could not be started, or its start was given
-// up.
-func (p *pool) notStarted(w *worker, err error, given bool) {
+// up. One that died just after it was told to run may have had a job by then.
+func (p *pool) notStarted(ctx context.Context, w *worker, err error, given bool) {
+	jobs := hands(p.inHand(w))
 	w.state, _ = w.state.next(triggerExit)
 	p.vacate(w)
 	p.cfg.forget(w.pid)
-	p.cfg.records.give(w.records)
+	free := func() { p.cfg.records.give(w.records) }
 	if given || p.stopping {
+		free()
 		return
 	}
-	p.failed(w, time.Now())
+	if len(jobs) == 0 {
+		p.failed(w, time.Now())
+	}
 	w.place.lastExit = err.Error()
 	p.cfg.emit(StartFailed{
 		Worker: w.place.name, Err: err, Failures: p.retry.failures, Wait: max(0, time.Until(p.startAt(w.place))),
 	})
+	p.settle(ctx, charges(jobs, notKilled, "", err.Error()), free)
 }
 
 // vacate takes a worker from its place.

@@ -3,6 +3,7 @@ package manager
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gearman-manager/gearman-manager/config"
@@ -13,6 +14,10 @@ import (
 // longest ago is forgotten first. A job that is done is not told to the manager,
 // so that something else has to end the list.
 const maxSuspects = 1000
+
+// maxCause is how many bytes of what a job has caused are kept. All suspects of a
+// function go to a new worker in one message, of which gRPC takes 4 MiB.
+const maxCause = 2000
 
 // jobKey knows a job again: a job server that was restarted hands out the same
 // handles for other jobs.
@@ -25,7 +30,7 @@ type jobKey struct {
 func keyOf(id *workerpb.JobID) jobKey { return jobKey{id.GetServer(), id.GetHandle(), id.GetHash()} }
 
 func (k jobKey) id() *workerpb.JobID {
-	return &workerpb.JobID{Server: k.server, Handle: k.handle, Hash: k.hash}
+	return &workerpb.JobID{Server: k.server, Handle: strings.ToValidUTF8(k.handle, "\uFFFD"), Hash: k.hash}
 }
 
 // charge is what a job is held responsible for.
@@ -112,11 +117,12 @@ type suspect struct {
 
 func newLedger(most int) *ledger { return &ledger{most: most} }
 
-// charge notes a charge and returns what the workers have to know of the job.
-func (l *ledger) charge(c charge) *workerpb.SuspectJob {
+// charge notes a charge and returns what the workers have to know of the job, and
+// the suspect that was forgotten for it, or nil.
+func (l *ledger) charge(c charge) (told *workerpb.SuspectJob, forgotten *suspect) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.entry(c)
+	s, forgotten := l.entry(c)
 	if c.attempt {
 		s.attempts++
 	}
@@ -124,12 +130,13 @@ func (l *ledger) charge(c charge) *workerpb.SuspectJob {
 		s.judge(c)
 	}
 	l.version++
-	return s.message()
+	return s.message(), forgotten
 }
 
 // judge decides whether the job is to fail.
 func (s *suspect) judge(c charge) {
 	limit := c.function.JobAttempts
+	c.cause = cutCause(c.cause)
 	switch {
 	case c.fail:
 		s.fail, s.cause = true, c.cause
@@ -141,19 +148,28 @@ func (s *suspect) judge(c charge) {
 	}
 }
 
+// cutCause makes a text short and valid enough to be told to workers.
+func cutCause(text string) string {
+	if len(text) > maxCause {
+		text = text[:maxCause] + " […]"
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
 // entry returns what is known of the job and makes it the one charged last.
-func (l *ledger) entry(c charge) *suspect {
-	s := &suspect{key: c.job, function: c.function.Name}
+func (l *ledger) entry(c charge) (s, forgotten *suspect) {
+	s = &suspect{key: c.job, function: c.function.Name}
 	i := slices.IndexFunc(l.list, func(s *suspect) bool { return s.key == c.job })
 	switch {
 	case i >= 0:
 		s = l.list[i]
 		l.list = slices.Delete(l.list, i, i+1)
 	case len(l.list) >= l.most:
+		forgotten = l.list[0]
 		l.list = slices.Delete(l.list, 0, 1)
 	}
 	l.list = append(l.list, s)
-	return s
+	return s, forgotten
 }
 
 func (s *suspect) message() *workerpb.SuspectJob {
