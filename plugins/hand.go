@@ -117,7 +117,7 @@ func (b byHand) run(ctx context.Context, args []string) error {
 // job is a job that no server knows.
 func (b byHand) job(function string, workload []byte) *Job {
 	return &Job{
-		function: function, handle: "H:by-hand:1", workload: workload,
+		function: function, handle: "H:by-hand:1", workload: workload, most: defaultMaxData,
 		to:  terminal{b.stdout, b.stderr},
 		log: handLogger{b.logger()},
 	}
@@ -195,7 +195,7 @@ func (b byHand) workerConfig(servers []string, slots int) gearclient.WorkerConfi
 		Handler: func(ctx context.Context, job *gearclient.Job) gearclient.Result {
 			data, err := safely(ctx, b.def.handlers[job.Function()], &Job{
 				function: job.Function(), handle: job.Handle(), unique: job.Unique(), workload: job.Workload(),
-				to: job, log: handLogger{log},
+				most: defaultMaxData, to: job, log: handLogger{log},
 			})
 			if err != nil {
 				log.Warn("job failed", "job", job.Handle(), "error", err)

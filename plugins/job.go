@@ -10,6 +10,7 @@ type Job struct {
 	unique   string
 	workload []byte
 	command  []string
+	most     int64 // bytes of the result
 	to       feedback
 	log      jobLogger
 }
@@ -42,6 +43,10 @@ func (j *Job) Workload() []byte { return j.workload }
 // Command is what the configuration gives as the function's command, split
 // into words; nil for functions of the worker's own.
 func (j *Job) Command() []string { return j.command }
+
+// MaxResult is how many bytes the result may have. A longer one is answered with
+// an exception; a handler that collects its result from elsewhere can stop there.
+func (j *Job) MaxResult() int64 { return j.most }
 
 // Logger logs lines that carry the job's function and handle.
 func (j *Job) Logger() *slog.Logger { return j.log.forJob(j.function, j.handle) }

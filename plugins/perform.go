@@ -59,7 +59,7 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	}
 	t.job = &Job{
 		function: gj.Function(), handle: gj.Handle(), unique: gj.Unique(), workload: gj.Workload(),
-		command: f.GetCommand(), to: gj, log: p.log,
+		command: f.GetCommand(), most: p.maxResult, to: gj, log: p.log,
 	}
 	data, err := p.call(ctx, handler, t)
 	return p.result(t, data, err)

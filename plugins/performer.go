@@ -24,8 +24,10 @@ type performer struct {
 	records  *jobrecord.File // nil: none are kept
 	suspects *suspectList
 	company  *company
-	gone     <-chan struct{} // closed when the manager is gone
-	exit     func()          // ends the process with a job in hand, in a moment
+	// maxResult is what the slots were made with; Set does not change it.
+	maxResult int64
+	gone      <-chan struct{} // closed when the manager is gone
+	exit      func()          // ends the process with a job in hand, in a moment
 
 	mu       sync.Mutex // held to change assigned
 	assigned atomic.Pointer[assignment]
@@ -50,7 +52,7 @@ func newPerformer(d *definition, req *workerpb.RunRequest, gone <-chan struct{},
 	}
 	p := &performer{
 		def: d, events: newEventQueue(), gone: gone, exit: exit, company: newCompany(),
-		suspects: newSuspectList(req.GetSuspects()),
+		suspects: newSuspectList(req.GetSuspects()), maxResult: maxResult(a.limits),
 	}
 	p.log = &logHandler{events: p.events, level: new(slog.LevelVar)}
 	p.log.level.Set(level(a.verbosity))
@@ -69,6 +71,17 @@ func newPerformer(d *definition, req *workerpb.RunRequest, gone <-chan struct{},
 	return p, nil
 }
 
+// defaultMaxData is what a limit of 0 stands for in the contract.
+const defaultMaxData = 64 << 20
+
+// maxResult is the largest result in bytes.
+func maxResult(l *workerpb.Limits) int64 {
+	if limit := l.GetMaxData(); limit > 0 {
+		return int64(limit) //nolint:gosec // a configured size
+	}
+	return defaultMaxData
+}
+
 // workerConfig is what the slots run with.
 func (p *performer) workerConfig(a *assignment, hold workerpb.Hold) gearclient.WorkerConfig {
 	return gearclient.WorkerConfig{
@@ -78,7 +91,7 @@ func (p *performer) workerConfig(a *assignment, hold workerpb.Hold) gearclient.W
 		Slots:     len(a.slots),
 		ClientID:  func(n int) string { return p.assigned.Load().slot(n).GetClientId() },
 		Hold:      holdOf(hold),
-		MaxData:   int64(a.limits.GetMaxData()), //nolint:gosec // a configured size
+		MaxData:   p.maxResult,
 		Reserve:   p.reserve,
 		Release:   func(int) { p.runs.Add(-1) },
 		Events: gearclient.WorkerEvents{

@@ -116,9 +116,14 @@ func TestLifeOfAWorker(t *testing.T) {
 
 func TestSurroundings(t *testing.T) {
 	b := setup(t)
-	b.start(t, nil)
+	w := b.start(t, nil)
 	task, _ := b.submit(t, "surroundings", "")
-	wantResult(t, task, `"" <nil> /dev/null resize/3`)
+	wantResult(t, task, `"" <nil> /dev/null resize/3 67108864`)
+	w.Release()
+	wait(t, "the end of the process", w.Done())
+	b.start(t, func(r *workerpb.RunRequest) { r.Limits.MaxData = 100 << 20 })
+	task, _ = b.submit(t, "surroundings", "")
+	wantResult(t, task, `"" <nil> /dev/null resize/3 104857600`)
 }
 
 func TestHoldAndGo(t *testing.T) {

@@ -160,13 +160,13 @@ func (e *execution) readResult() {
 	}
 	defer e.runner.buffers.Put(buf)
 	n, err := io.ReadFull(e.stdout.reader, *buf)
-	if n := int64(n); n > e.runner.cfg.MaxResult {
+	if n := int64(n); n > e.task.most {
 		e.refuse(n)
 		return
 	}
 	e.result = bytes.Clone((*buf)[:n])
 	for err == nil {
-		if err = e.readMore(); int64(len(e.result)) > e.runner.cfg.MaxResult {
+		if err = e.readMore(); int64(len(e.result)) > e.task.most {
 			e.refuse(int64(len(e.result)))
 			return
 		}
@@ -193,7 +193,7 @@ func (e *execution) verdict() ([]byte, error) {
 	exit := e.proc.Exit()
 	switch {
 	case e.tooLong > 0:
-		return nil, &ResultSizeError{Size: e.tooLong, Max: e.runner.cfg.MaxResult}
+		return nil, &ResultSizeError{Size: e.tooLong, Max: e.task.most}
 	case exit.Signal != 0:
 		return nil, crashed(exit, e.stderr.Tail())
 	case !exit.Success():

@@ -92,7 +92,7 @@ func (f *feedback) warn(s string) {
 func newTask(workload string, command ...string) (*task, *feedback) {
 	f := &feedback{reported: make(chan struct{}, 1)}
 	return &task{
-		command: command, function: "fn", handle: "H:host:1", unique: "u 1", workload: []byte(workload),
+		command: command, function: "fn", handle: "H:host:1", unique: "u 1", workload: []byte(workload), most: 64 << 20,
 		status: f.status, stderr: f.line, warn: f.warn,
 	}, f
 }

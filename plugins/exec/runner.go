@@ -14,11 +14,8 @@ import (
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
-// Defaults of a Config.
-const (
-	DefaultMaxResult = 64 << 20
-	DefaultTailLines = 10
-)
+// DefaultTailLines is the default of Config.TailLines.
+const DefaultTailLines = 10
 
 // Starters is what supervisor.Config.Starters should be for a worker: on two
 // processors that others use too, four slots started 1.1 to 2.7 times as many
@@ -27,8 +24,6 @@ const Starters = 4
 
 // Config says how executables are run. The zero value is a usable one.
 type Config struct {
-	// MaxResult is how many bytes a result may have. DefaultMaxResult if zero.
-	MaxResult int64
 	// Dir is the working directory of the executables; the worker's if empty.
 	Dir string
 	// Env is the environment of the executables, to which the variables of the job
@@ -44,9 +39,6 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.MaxResult <= 0 {
-		c.MaxResult = DefaultMaxResult
-	}
 	if c.TailLines <= 0 {
 		c.TailLines = DefaultTailLines
 	}
@@ -89,6 +81,7 @@ func (r *runner) handle(ctx context.Context, job *plugins.Job) ([]byte, error) {
 		handle:   job.Handle(),
 		unique:   job.Unique(),
 		workload: job.Workload(),
+		most:     job.MaxResult(),
 		status:   job.Status,
 		stderr:   func(line string) { log.InfoContext(ctx, line, "stream", "stderr") },
 		warn:     func(text string) { log.WarnContext(ctx, text) },
@@ -100,6 +93,7 @@ type task struct {
 	command                  []string
 	function, handle, unique string
 	workload                 []byte
+	most                     int64 // bytes of the result
 	status                   func(numerator, denominator uint32) error
 	stderr                   func(line string)
 	warn                     func(text string)

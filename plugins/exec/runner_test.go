@@ -184,7 +184,8 @@ func TestAResultOverTheCapIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int64{10, bufferSize, 100_000} {
 		job, _ := shell("", "yes") // without end: it has to be killed
-		got, err := newRunner(shared, Config{MaxResult: limit}).run(t.Context(), job)
+		job.most = limit
+		got, err := newTestRunner().run(t.Context(), job)
 		var size *ResultSizeError
 		if got != nil || !errors.As(err, &size) {
 			t.Errorf("limit %d: got %d bytes, %v", limit, len(got), err)
@@ -195,7 +196,8 @@ func TestAResultOverTheCapIsRefused(t *testing.T) {
 			t.Errorf("limit %d: %v", limit, err)
 		}
 		job, _ = shell("", fmt.Sprintf("head -c %d /dev/zero", limit))
-		if got, err := newRunner(shared, Config{MaxResult: limit}).run(t.Context(), job); err != nil || int64(len(got)) != limit {
+		job.most = limit
+		if got, err := newTestRunner().run(t.Context(), job); err != nil || int64(len(got)) != limit {
 			t.Errorf("exactly %d: got %d bytes, %v", limit, len(got), err)
 		}
 	}

@@ -93,6 +93,10 @@ func (l *logged) contains(text string) bool {
 	return false
 }
 
+// maxData is the limit of the workers here. It is larger than the default, which
+// has to give way.
+const maxData = 65 << 20
+
 // startWorker starts the test binary as an exec worker of those functions.
 func startWorker(t *testing.T, addr string, slots int, functions ...*workerpb.Function) (*host.Worker, *logged) {
 	t.Helper()
@@ -108,6 +112,7 @@ func startWorker(t *testing.T, addr string, slots int, functions ...*workerpb.Fu
 	req := &workerpb.RunRequest{
 		Contract: plugins.ContractVersion, Worker: "exec/1",
 		Servers: []*workerpb.Server{{Address: addr}}, Functions: functions,
+		Limits: &workerpb.Limits{MaxData: maxData},
 	}
 	for i := range slots {
 		req.Slots = append(req.Slots, &workerpb.Slot{Record: uint32(i)})
@@ -136,7 +141,7 @@ func startWorker(t *testing.T, addr string, slots int, functions ...*workerpb.Fu
 
 func newClient(t *testing.T, addr string) *gearclient.Client {
 	t.Helper()
-	c, err := gearclient.NewClient(gearclient.ClientConfig{Servers: []string{addr}})
+	c, err := gearclient.NewClient(gearclient.ClientConfig{Servers: []string{addr}, MaxData: maxData})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +166,7 @@ func TestWorkerOnAJobServer(t *testing.T) {
 		function("progress", "sh", "-c", `echo 3/10 >&3; echo "log line" >&2; echo $GEARMAN_FUNCTION`),
 		function("crash", "sh", "-c", `test -e "$0" && echo second time && exit; : >"$0"; kill -SEGV $$`, marker),
 		function("missing", "/nonexistent/program"), limited, latin,
+		function("large", "yes"), function("huge", "head", "-c", strconv.Itoa(maxData), "/dev/zero"),
 	)
 	client := newClient(t, addr)
 	do := func(name string) (string, error) {
@@ -176,6 +182,7 @@ func TestWorkerOnAJobServer(t *testing.T) {
 	for name, want := range map[string]string{
 		"bad":     "exited with status 3: not today",
 		"missing": "start /nonexistent/program: no such file",
+		"large":   fmt.Sprintf("the limit is %d", maxData),
 		"latin":   "exited with status 3: caf\xe9",
 		"limited": "timed out after 200ms",
 	} {
@@ -184,6 +191,9 @@ func TestWorkerOnAJobServer(t *testing.T) {
 		if !errors.As(err, &exception) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
+	}
+	if got, err := do("huge"); len(got) != maxData || err != nil {
+		t.Errorf("huge: %d bytes, %v", len(got), err)
 	}
 	var updates []string
 	got, err := client.Do(t.Context(), gearclient.Request{

@@ -29,8 +29,10 @@ func (w *Worker) Go(ctx context.Context, hold workerpb.Hold) error {
 	return call(ctx, w, "release", w.c.client.Go, &workerpb.GoRequest{Hold: hold})
 }
 
-// Set replaces the fields that settings holds. The worker has applied them when
-// it returns.
+// Set replaces the fields that settings holds. When it returns, the next job that a
+// slot asks for is asked for under them; jobs in hand end under the old ones, and
+// servers that are new may not be connected yet. Limits.max_data is the one field
+// that a running worker does not change: that takes a new worker.
 func (w *Worker) Set(ctx context.Context, settings *workerpb.Settings) error {
 	return call(ctx, w, "set", w.c.client.Set, settings)
 }
