@@ -99,7 +99,7 @@ func (c *workerConn) await() error {
 	}
 }
 
-// hurry bounds a read that is under way, and all after it. It may be called by
+// hurry bounds a read that is under way, and all after it, by leaveTimeout. It may be called by
 // others than the reader.
 func (c *workerConn) hurry() {
 	c.hurried.Store(true)

@@ -232,9 +232,9 @@ func (s *slot) linger(ctx context.Context, l *link) {
 	if !ok || c.CloseWrite() != nil {
 		return
 	}
-	l.conn.hurry(lingerTimeout)
+	l.conn.hurry()
 	for {
-		p, err := s.next(ctx, l, lingerTimeout)
+		p, err := s.next(ctx, l, leaveTimeout)
 		switch {
 		case p.Type == wire.Error:
 			s.refused(l, p)

@@ -114,10 +114,9 @@ const (
 	// answer and GRAB_JOB then leave in two writes.
 	turnJobs = 8
 	turnTime = 20 * time.Millisecond
-	// leaveTimeout is how long a slot that leaves waits for a server.
+	// leaveTimeout is how long a slot that leaves waits for a server: for an
+	// answer, and then until it has closed its side.
 	leaveTimeout = 5 * time.Second
-	// lingerTimeout is how long it waits for the server to close its side.
-	lingerTimeout = 5 * time.Second
 )
 
 // withDefaults returns the configuration with its zero fields filled in and
