@@ -270,6 +270,18 @@ func trustCases() []scanCase {
 			},
 		},
 		{
+			name: "writable directories above", ini: "[GearmanManager]\nworker_dir = DIR/w\n[x]\ncommand = DIR/open/link\n[y]\ncommand = DIR/open/sub/a\n",
+			files: map[string]file{
+				"w/b": {script, 0o755, ""}, "open/sub/a": {script, 0o755, ""}, "open/link": {link: "DIR/w/b"},
+			},
+			dirs:     map[string]os.FileMode{"open": 0o777},
+			programs: []string{"exec DIR/w/b b = DIR/w/b"},
+			problems: []string{
+				"error config.ini:4: [x] command: others may write to DIR/open, so DIR/open/link is not run, want chmod o-w DIR/open",
+				"error config.ini:6: [y] command: others may write to DIR/open, so DIR/open/sub/a is not run, want chmod o-w DIR/open",
+			},
+		},
+		{
 			name: "writable directories", ini: "[GearmanManager]\nworker_dir = DIR/open,DIR/sticky\n[x]\ncommand = DIR/open/a\n",
 			files:    map[string]file{"open/a": {script, 0o755, ""}, "sticky/b": {script, 0o755, ""}},
 			dirs:     map[string]os.FileMode{"open": 0o777, "sticky": 0o777 | os.ModeSticky},

@@ -38,14 +38,15 @@ func openToAll(info fs.FileInfo) bool {
 	return info.Mode().Perm()&0o002 != 0 && info.Mode()&(fs.ModeSticky|fs.ModeDir) != fs.ModeSticky|fs.ModeDir
 }
 
-// trusted reports whether only its owner and group can change a file, and notes it when not.
+// trusted reports whether only its owner and group can change a file, or put another one in its place, and notes it when not. Each directory
+// above it counts, also above the symbolic link that leads to it: who may write to one of them decides what is run.
 func (s *scan) trusted(path string, origin config.Origin) bool {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		s.note(config.Error, origin, "the file %s cannot be found (%v), want a worker", path, err)
 		return false
 	}
-	for _, at := range []string{real, filepath.Dir(real)} {
+	for _, at := range append([]string{real}, append(above(real), above(path)...)...) {
 		info, err := os.Stat(at)
 		if err != nil {
 			s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
@@ -57,6 +58,16 @@ func (s *scan) trusted(path string, origin config.Origin) bool {
 		}
 	}
 	return true
+}
+
+// above returns the directories that lead to an absolute path, the nearest first.
+func above(path string) (dirs []string) {
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		dirs = append(dirs, dir)
+		if dir == filepath.Dir(dir) {
+			return dirs
+		}
+	}
 }
 
 // usable reports whether a file may and can be executed, and notes it when not.
