@@ -477,6 +477,36 @@ func TestExecutables(t *testing.T) {
 	})
 }
 
+// TestExecutableEnds: an executable that takes too long, or dies, costs its job and
+// nothing else.
+func TestExecutableEnds(t *testing.T) {
+	onEachServer(t, func(t *testing.T, addr string) {
+		t.Helper()
+		fail, reissue := command("fail", 2, "/bin/sleep", "100"), command("reissue", 2, "/bin/sleep", "100")
+		for _, p := range []PoolPlan{fail, reissue} {
+			p.Functions[0].Timeout = 300 * time.Millisecond
+		}
+		reissue.Functions[0].OnTimeout, reissue.Functions[0].JobAttempts = config.Reissue, 2
+		dies := command("dies", 1, "/bin/sh", "-c", "kill -SEGV $$")
+		dies.Functions[0].OnCrash = config.Fail
+		f := startFleet(t, addr, fail, reissue, dies)
+		for function, want := range map[string]string{
+			"fail":    "timed out after 300ms",
+			"reissue": "given up after 2 of 2 attempts: timed out after 300ms",
+			"dies":    "died: killed by SIGSEGV",
+		} {
+			_, err := f.do(function, "")
+			var exception *gearclient.ExceptionError
+			if !errors.As(err, &exception) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %q", function, err, want)
+			}
+		}
+		if n := len(happened[JobSuspected](f)); n != 2 {
+			t.Errorf("%d suspects, want those of reissue", n)
+		}
+	})
+}
+
 func TestBrokenProgram(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "broken")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\necho hello, I am no plugin\n"), 0o700); err != nil {

@@ -181,6 +181,9 @@ func (m *Manager) open() (err error) {
 		return err
 	}
 	m.host, err = host.New(host.Config{Supervisor: m.sup, Dir: m.dir.path})
+	if err != nil {
+		_ = m.sup.Stop(context.Background()) //nolint:forbidigo // it has started nothing, and ends at once
+	}
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -16,19 +15,13 @@ const (
 	stopSlack = 15 * time.Second
 )
 
-// StopError names what did not end.
+// StopError says why a Stop did not wait for the end.
 type StopError struct {
-	Left []string // "worker resize/3 (pid 1234)"
-	Err  error
+	Err error // a *supervisor.StopError names what is left
 }
 
-// Error lists the names.
-func (e *StopError) Error() string {
-	if len(e.Left) == 0 {
-		return fmt.Sprintf("stop manager: %v", e.Err)
-	}
-	return fmt.Sprintf("stop manager: %s: %v", strings.Join(e.Left, ", "), e.Err)
-}
+// Error gives the cause.
+func (e *StopError) Error() string { return fmt.Sprintf("stop manager: %v", e.Err) }
 
 // Unwrap returns the cause.
 func (e *StopError) Unwrap() error { return e.Err }
