@@ -15,17 +15,9 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
-
-func startAdmin(t *testing.T, cfg gearclient.AdminConfig) *gearclient.Admin {
-	t.Helper()
-	a, err := gearclient.NewAdmin(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Close() })
-	return a
-}
 
 // talk scripts one connection of an Admin: commands and their replies in turn.
 func talk(lines ...string) geartest.Script {
@@ -51,7 +43,7 @@ func TestAdminReads(t *testing.T) {
 		),
 		talk("status", ".\r\n"), // the connection is not used on after keys, of which one may be a dot
 	)
-	a := startAdmin(t, gearclient.AdminConfig{Server: s.Addr()})
+	a := jobtest.NewAdmin(t, s.Addr())
 	ctx := t.Context()
 	check(t, a.Status, ctx, []gearclient.FunctionStatus{
 		{"g h", 0, 0, 1}, {"f", 3, 0, 1}, {"more", 1, 1, 1}, {"tab\tin name", 5, 2, 0}, {"wrapped", 0, 0, 0},
@@ -88,7 +80,7 @@ func TestAdminChanges(t *testing.T) {
 		"status", "f\t0\t0\t0\n.\n",
 		"drop function f", "OK\r\n",
 	))
-	a := startAdmin(t, gearclient.AdminConfig{Server: s.Addr()})
+	a := jobtest.NewAdmin(t, s.Addr())
 	ctx := t.Context()
 	for what, err := range map[string]error{
 		"limit":  a.SetMaxQueue(ctx, "f", gearclient.QueueLimits{High: 1, Normal: 2}),
@@ -121,7 +113,7 @@ func TestAdminFences(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := geartest.Start(t, talk("status", c.status+".\n"))
-			err := startAdmin(t, gearclient.AdminConfig{Server: s.Addr()}).DropFunction(t.Context(), "f")
+			err := jobtest.NewAdmin(t, s.Addr()).DropFunction(t.Context(), "f")
 			if e, ok := errors.AsType[*gearclient.FunctionError](err); !ok || e.Function != "f" || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want a FunctionError with %q", err, c.want)
 			}
@@ -131,7 +123,7 @@ func TestAdminFences(t *testing.T) {
 
 func TestAdminRefusesNames(t *testing.T) {
 	t.Parallel()
-	a := startAdmin(t, gearclient.AdminConfig{Server: closedPort(t)})
+	a := jobtest.NewAdmin(t, testutil.FreeAddr(t))
 	for _, name := range []string{"", "a b", "a\tb", "a\r\nshutdown", "a\x00", strings.Repeat("f", 513)} {
 		for what, err := range map[string]error{
 			"create": a.CreateFunction(t.Context(), name),
@@ -184,7 +176,7 @@ func TestAdminBadReplies(t *testing.T) {
 			t.Parallel()
 			first := []geartest.Step{geartest.ExpectLine("status"), geartest.SendRaw([]byte(c.reply)), geartest.Close()}
 			s := geartest.Start(t, geartest.Conn(first...), talk("version", "OK 2\n"))
-			a := startAdmin(t, gearclient.AdminConfig{Server: s.Addr(), MaxReply: 1000})
+			a := jobtest.NewAdminWith(t, gearclient.AdminConfig{Server: s.Addr(), MaxReply: 1000})
 			list, err := a.Status(t.Context())
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "status: ") || list != nil {
 				t.Fatalf("%v, %v, want %q", list, err, c.want)
@@ -212,7 +204,7 @@ func TestAdminOneLineReplies(t *testing.T) {
 		"ERR NOT_NOW\n": "NOT_NOW",
 	} {
 		s := geartest.Start(t, geartest.Conn(geartest.ExpectLine("getpid"), geartest.SendRaw([]byte(reply)), geartest.ExpectClose()))
-		a := startAdmin(t, gearclient.AdminConfig{Server: s.Addr()})
+		a := jobtest.NewAdmin(t, s.Addr())
 		if pid, err := a.PID(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %d, %v, want %q", reply, pid, err, want)
 		}
@@ -227,7 +219,7 @@ func TestAdminSurplus(t *testing.T) {
 	s := geartest.Start(t,
 		geartest.Conn(geartest.ExpectLine("version"), geartest.SendRaw([]byte("OK 1\nOK surplus\n")), geartest.ExpectClose()),
 		talk("version", "OK 2\n"))
-	a := startAdmin(t, gearclient.AdminConfig{Server: s.Addr()})
+	a := jobtest.NewAdmin(t, s.Addr())
 	for _, want := range []string{"1", "2"} {
 		if v, err := a.Version(t.Context()); err != nil || v != want {
 			t.Errorf("%q, %v, want %s", v, err, want)
@@ -240,7 +232,7 @@ func TestAdminSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := geartest.StartPipe(t, geartest.Conn(
 			geartest.ExpectLine("status"), geartest.SendRaw([]byte("f\t1\t0\t")), geartest.NeverAnswer()))
-		a := startAdmin(t, gearclient.AdminConfig{Server: "a", Dial: s.Dial})
+		a := jobtest.NewAdminWith(t, gearclient.AdminConfig{Server: "a", Dial: s.Dial})
 		began := time.Now()
 		_, err := a.Status(context.Background())
 		if _, ok := errors.AsType[*gearclient.LostError](err); !ok || !strings.Contains(err.Error(), "nothing for 10s") {
@@ -261,7 +253,7 @@ func TestAdminSlowReply(t *testing.T) {
 			steps = append(steps, geartest.Do(func() { time.Sleep(9 * time.Second) }), geartest.SendRaw([]byte("f\t1\t0\t1\n")))
 		}
 		s := geartest.StartPipe(t, geartest.Conn(append(steps, geartest.SendRaw([]byte(".\n")), geartest.ExpectClose())...))
-		a := startAdmin(t, gearclient.AdminConfig{Server: "a", Dial: s.Dial})
+		a := jobtest.NewAdminWith(t, gearclient.AdminConfig{Server: "a", Dial: s.Dial})
 		if list, err := a.Status(context.Background()); err != nil || len(list) != 20 {
 			t.Errorf("%d rows, %v", len(list), err)
 		}
@@ -277,7 +269,7 @@ func TestAdminTakesTurns(t *testing.T) {
 	s := geartest.Start(t,
 		geartest.Conn(geartest.ExpectLine("version"), geartest.Wait(release), geartest.SendRaw([]byte("OK 1\n")),
 			geartest.Loop(geartest.ExpectLine("version"), geartest.SendRaw([]byte("OK 1\n")))))
-	a := startAdmin(t, gearclient.AdminConfig{Server: s.Addr()})
+	a := jobtest.NewAdmin(t, s.Addr())
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
@@ -301,7 +293,7 @@ func TestAdminContext(t *testing.T) {
 	s := geartest.Start(t,
 		geartest.Conn(geartest.ExpectLine("version"), geartest.Signal(asked), geartest.NeverAnswer()),
 		talk("version", "OK 2\n"))
-	a := startAdmin(t, gearclient.AdminConfig{Server: s.Addr()})
+	a := jobtest.NewAdmin(t, s.Addr())
 	why := fmt.Errorf("enough: %w", context.Canceled)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan error, 2)
@@ -321,7 +313,7 @@ func TestAdminContext(t *testing.T) {
 
 func TestAdminConnect(t *testing.T) {
 	t.Parallel()
-	a := startAdmin(t, gearclient.AdminConfig{Server: closedPort(t)})
+	a := jobtest.NewAdmin(t, testutil.FreeAddr(t))
 	_, err := a.Version(t.Context())
 	if e, ok := errors.AsType[*gearclient.ConnectError](err); !ok || e.Addr != a.Server() {
 		t.Errorf("%v, want a ConnectError", err)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
 // actor performs jobs as their workload says: "WORD rest".
@@ -35,41 +37,18 @@ func actor(_ context.Context, job *gearclient.Job) gearclient.Result {
 // work performs jobs of these functions until the test ends.
 func work(t *testing.T, addr string, slots int, handler gearclient.Handler, functions ...string) {
 	t.Helper()
-	w, err := gearclient.NewWorker(gearclient.WorkerConfig{
+	jobtest.StartWorker(t, gearclient.WorkerConfig{
 		Servers: []string{addr}, Functions: functions, Handler: handler, Slots: slots,
 		ClientID: func(int) string { return "the worker" },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = w.Run(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
 	})
 }
 
 // realContext bounds a test against a real server.
 func realContext(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testutil.Patience)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-func dialClient(t *testing.T, s realServer) *gearclient.Client {
-	t.Helper()
-	return startClient(t, gearclient.ClientConfig{Servers: []string{s.addr}})
-}
-
-func dialAdmin(t *testing.T, s realServer) *gearclient.Admin {
-	t.Helper()
-	return startAdmin(t, gearclient.AdminConfig{Server: s.addr})
 }
 
 func TestRealForeground(t *testing.T) {
@@ -77,7 +56,7 @@ func TestRealForeground(t *testing.T) {
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
 		work(t, s.addr, 1, actor, "act")
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		large := strings.Repeat("\x00\x01\xff0", 4<<20)
 		for work, want := range map[string]string{
 			"say hello": "hello", "say \x00a\x00": "\x00a\x00", "": "", "empty": "", "say " + large: large,
@@ -104,7 +83,7 @@ func TestRealFailures(t *testing.T) {
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
 		work(t, s.addr, 1, actor, "act")
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		_, err := c.Do(ctx, gearclient.Request{Function: "act", Workload: []byte("raise boom \x00")})
 		if e, ok := errors.AsType[*gearclient.ExceptionError](err); !ok || string(e.Data) != "boom \x00" {
 			t.Errorf("exception: %v", err)
@@ -113,7 +92,7 @@ func TestRealFailures(t *testing.T) {
 		if e, ok := errors.AsType[*gearclient.FailError](err); !ok || !strings.HasPrefix(e.Handle, "H:") {
 			t.Errorf("failure: %v", err)
 		}
-		deaf := startClient(t, gearclient.ClientConfig{Servers: []string{s.addr}, NoExceptions: true})
+		deaf := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{s.addr}, NoExceptions: true})
 		_, err = deaf.Do(ctx, gearclient.Request{Function: "act", Workload: []byte("raise boom")})
 		if e, ok := errors.AsType[*gearclient.FailError](err); !ok || strings.Contains(e.Handle, "\x00") {
 			t.Errorf("exception without the option: %v", err)
@@ -126,7 +105,7 @@ func TestRealManyJobs(t *testing.T) {
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
 		work(t, s.addr, 4, actor, "act")
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		var wg sync.WaitGroup
 		for g := range 20 {
 			wg.Go(func() {
@@ -149,7 +128,7 @@ func TestRealJoinedTasks(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		var tasks []*gearclient.Task
 		for _, w := range []string{"report 1", "report 2"} {
 			task, err := c.Submit(ctx, gearclient.Request{Function: "act", Unique: "key", Workload: []byte(w)})
@@ -184,13 +163,13 @@ func TestRealPriorities(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		for _, p := range []gearclient.Priority{gearclient.PriorityLow, gearclient.PriorityNormal, gearclient.PriorityHigh} {
 			if _, err := c.Background(ctx, gearclient.Request{Function: "order", Priority: p, Workload: []byte(p.String())}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		queues, err := dialAdmin(t, s).Queues(ctx)
+		queues, err := jobtest.NewAdmin(t, s.addr).Queues(ctx)
 		if want := []gearclient.QueueStatus{{Function: "order", High: 1, Normal: 1, Low: 1}}; err != nil || !slices.Equal(queues, want) {
 			t.Errorf("queues %+v, %v", queues, err)
 		}
@@ -217,7 +196,7 @@ func TestRealEpoch(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		later, err := c.Background(ctx, gearclient.Request{Function: "epoch", Workload: []byte("later"), RunAt: time.Now().Add(time.Hour)})
 		if err != nil {
 			t.Fatal(err)
@@ -248,7 +227,7 @@ func TestRealStatusAndEcho(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		reported, release := make(chan struct{}), make(chan struct{})
 		work(t, s.addr, 1, func(_ context.Context, job *gearclient.Job) gearclient.Result {
 			_ = job.Status(3, 10)
@@ -284,7 +263,7 @@ func eventually(t *testing.T, ask func() (ok bool, seen string)) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
+	for end := time.Now().Add(testutil.Patience); ; <-tick.C {
 		ok, seen := ask()
 		if ok {
 			return
@@ -300,7 +279,7 @@ func TestRealServerDies(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
-		c, ctx := dialClient(t, s), realContext(t)
+		c, ctx := jobtest.NewClient(t, s.addr), realContext(t)
 		task, err := c.Submit(ctx, gearclient.Request{Function: "nobody does this"})
 		if err != nil {
 			t.Fatal(err)
@@ -322,7 +301,7 @@ func TestRealAdmin(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
-		c, a, ctx := dialClient(t, s), dialAdmin(t, s), realContext(t)
+		c, a, ctx := jobtest.NewClient(t, s.addr), jobtest.NewAdmin(t, s.addr), realContext(t)
 		version, err := a.Version(ctx)
 		if err != nil || version == "" {
 			t.Errorf("version %q, %v", version, err)
@@ -355,7 +334,7 @@ func TestRealAdminFunctions(t *testing.T) {
 	t.Parallel()
 	onServers(t, func(t *testing.T, s realServer) {
 		t.Helper()
-		c, a, ctx := dialClient(t, s), dialAdmin(t, s), realContext(t)
+		c, a, ctx := jobtest.NewClient(t, s.addr), jobtest.NewAdmin(t, s.addr), realContext(t)
 		if err := a.CreateFunction(ctx, "abcdef"); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
 // accepting is a server that accepts every background job.
@@ -25,21 +27,10 @@ func accepting(t *testing.T) *geartest.Server {
 	})))...))
 }
 
-// closedPort is an address that refuses connections.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
-}
-
 func TestNextServerTakesTheJob(t *testing.T) {
 	t.Parallel()
 	s := accepting(t)
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{closedPort(t), s.Addr(), closedPort(t)}})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{testutil.FreeAddr(t), s.Addr(), testutil.FreeAddr(t)}})
 	for range 20 {
 		if h, err := c.Background(t.Context(), gearclient.Request{Function: "f"}); err != nil || h.Server != s.Addr() {
 			t.Fatalf("%v, %v", h, err)
@@ -63,7 +54,7 @@ func TestDownServerIsTriedLast(t *testing.T) {
 		dials++
 		return nil, errors.New("no route")
 	}
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{"down:1", s.Addr()}, Dial: dial})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{"down:1", s.Addr()}, Dial: dial})
 	began := time.Now()
 	for range 200 {
 		if _, err := c.Background(t.Context(), gearclient.Request{Function: "f"}); err != nil {
@@ -77,14 +68,14 @@ func TestDownServerIsTriedLast(t *testing.T) {
 
 func TestNoServerCanBeReached(t *testing.T) {
 	t.Parallel()
-	a, b := closedPort(t), closedPort(t)
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{a, b}})
+	a, b := testutil.FreeAddr(t), testutil.FreeAddr(t)
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{a, b}})
 	_, err := c.Submit(t.Context(), gearclient.Request{Function: "f"})
 	_, ok := errors.AsType[*gearclient.UnreachableError](err)
 	if !ok || !strings.Contains(err.Error(), a) || !strings.Contains(err.Error(), b) || !gearclient.SafeToRetry(err) {
 		t.Errorf("%v, want both addresses, safe to retry", err)
 	}
-	one := startClient(t, gearclient.ClientConfig{Servers: []string{a}})
+	one := jobtest.NewClient(t, a)
 	_, err = one.Submit(t.Context(), gearclient.Request{Function: "f"})
 	if _, ok := errors.AsType[*gearclient.ConnectError](err); !ok || !gearclient.SafeToRetry(err) {
 		t.Errorf("%v, want a ConnectError, safe to retry", err)
@@ -99,7 +90,7 @@ func TestDialEndsWithContextAndClose(t *testing.T) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{"a"}, Dial: dial})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{"a"}, Dial: dial})
 	ctx, cancel := context.WithCancel(t.Context())
 	results := make(chan error, 2)
 	submit := func(ctx context.Context) {
@@ -159,7 +150,7 @@ func TestStatusAsksAllServers(t *testing.T) {
 		geartest.Send(wire.StatusRes, "H:t:1", "0", "0", "0", "0"),
 		geartest.ExpectClose(),
 	))
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{closedPort(t), ignorant.Addr(), knows.Addr()}})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{testutil.FreeAddr(t), ignorant.Addr(), knows.Addr()}})
 	st, err := c.Status(t.Context(), gearclient.Handle{Name: "H:t:1"})
 	if err != nil || !st.Known || st.Server != knows.Addr() {
 		t.Errorf("%+v, %v", st, err)
@@ -168,7 +159,7 @@ func TestStatusAsksAllServers(t *testing.T) {
 
 func TestInvalidRequests(t *testing.T) {
 	t.Parallel()
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{closedPort(t)}, MaxData: 10})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{testutil.FreeAddr(t)}, MaxData: 10})
 	future := time.Now().Add(time.Hour)
 	for want, req := range map[string]gearclient.Request{
 		"names no function":       {},
@@ -202,7 +193,7 @@ func TestNewClientChecksServers(t *testing.T) {
 	if bad, ok := errors.AsType[*gearclient.AddressError](err); !ok || bad.Addr != "b:x" {
 		t.Errorf("%v, want an AddressError of b:x", err)
 	}
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{"a", "a:4730", "b:1"}})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{"a", "a:4730", "b:1"}})
 	if got := fmt.Sprint(c.Servers()); got != "[a:4730 b:1]" {
 		t.Error(got)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
 // option are the steps with which every connection of a client begins.
@@ -43,17 +44,7 @@ func newClient(t *testing.T, servers ...*geartest.Server) *gearclient.Client {
 	if len(servers) > 1 {
 		cfg.Dial = nil
 	}
-	return startClient(t, cfg)
-}
-
-func startClient(t *testing.T, cfg gearclient.ClientConfig) *gearclient.Client {
-	t.Helper()
-	c, err := gearclient.NewClient(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return jobtest.NewClientWith(t, cfg)
 }
 
 func TestDoSendsEachPriority(t *testing.T) {
@@ -297,7 +288,7 @@ func TestNoExceptionsSendsNoOption(t *testing.T) {
 		geartest.Send(wire.JobCreated, "H:t:1"),
 		geartest.ExpectClose(),
 	))
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{s.Addr()}, NoExceptions: true})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{s.Addr()}, NoExceptions: true})
 	if _, err := c.Background(t.Context(), gearclient.Request{Function: "f"}); err != nil {
 		t.Error(err)
 	}
@@ -471,7 +462,7 @@ func TestLostBeforeAnswer(t *testing.T) {
 	t.Parallel()
 	s := geartest.Start(t, clientConn(geartest.Expect(wire.SubmitJob, "f", "", ""), geartest.Close()))
 	other := geartest.Start(t)
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{s.Addr()}})
+	c := jobtest.NewClient(t, s.Addr())
 	_, err := c.Submit(t.Context(), gearclient.Request{Function: "f"})
 	if lost, ok := errors.AsType[*gearclient.LostError](err); !ok || lost.Handle != "" || gearclient.SafeToRetry(err) {
 		t.Errorf("%v, safe to retry %t", err, gearclient.SafeToRetry(err))
@@ -571,7 +562,7 @@ func TestServerThatReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := geartest.StartPipe(t, geartest.Conn(geartest.Do(func() { <-release })))
-		c := startClient(t, gearclient.ClientConfig{Servers: []string{"a"}, Dial: s.Dial, NoExceptions: true})
+		c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{"a"}, Dial: s.Dial, NoExceptions: true})
 		_, err := c.Submit(context.Background(), gearclient.Request{Function: "f"})
 		if _, ok := errors.AsType[*gearclient.LostError](err); !ok || !strings.Contains(err.Error(), "nothing for 10s") {
 			t.Error(err)
@@ -670,7 +661,7 @@ func TestResultOverTheCap(t *testing.T) {
 		geartest.Send(wire.WorkComplete, "H:t:2", strings.Repeat("x", 100)),
 		geartest.ExpectClose(),
 	))
-	c := startClient(t, gearclient.ClientConfig{Servers: []string{s.Addr()}, MaxData: 100})
+	c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{s.Addr()}, MaxData: 100})
 	_, err := c.Do(t.Context(), gearclient.Request{Function: "f"})
 	large, ok := errors.AsType[*wire.TooLargeError](err)
 	if !ok || large.Size != 101 || large.Limit != 100 || !strings.Contains(err.Error(), "H:t:1") {

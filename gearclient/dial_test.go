@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 func TestNormalizeAddr(t *testing.T) {
@@ -106,13 +107,8 @@ func TestDialTCPSetsOptions(t *testing.T) {
 
 func TestDialTCPRefused(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
-	_, err = gearclient.DialTCP(t.Context(), addr)
+	addr := testutil.FreeAddr(t)
+	_, err := gearclient.DialTCP(t.Context(), addr)
 	var connErr *gearclient.ConnectError
 	if !errors.As(err, &connErr) || connErr.Addr != addr || !errors.Is(err, unix.ECONNREFUSED) {
 		t.Fatalf("DialTCP of a closed port: %v, want a ConnectError that wraps ECONNREFUSED", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 // dialFunc dials, or refuses while refuse says so.
@@ -35,12 +36,12 @@ func drainedBy(t *testing.T, steps func(drain chan<- struct{}, drained <-chan st
 		Servers: []string{s.Addr()},
 		Events:  gearclient.WorkerEvents{Done: func(*gearclient.Job, gearclient.Result, error) { done.Add(1) }},
 	})
-	waitFor(t, "the script", drain)
+	testutil.Receive(t, "the script", drain)
 	w.Drain()
 	w.Drain()
 	close(drained)
-	waitFor(t, "the script's end", s.Done())
-	if err := waitFor(t, "the end", w.ended); err != nil {
+	testutil.Receive(t, "the script's end", s.Done())
+	if err := testutil.Receive(t, "the end", w.ended); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	return int(done.Load())
@@ -101,7 +102,7 @@ func TestDrainDoesNotWaitForever(t *testing.T) {
 	drainedBy(t, func(drain chan<- struct{}, _ <-chan struct{}) []geartest.Step {
 		return script(grabs, geartest.Signal(drain), geartest.NeverAnswer())
 	})
-	if took := time.Since(began); took < 4*time.Second || took > workerPatience {
+	if took := time.Since(began); took < 4*time.Second || took > testutil.Patience {
 		t.Errorf("left after %v, want about 5 s", took)
 	}
 }
@@ -118,10 +119,10 @@ func TestDrainWithAJobInHand(t *testing.T) {
 			return backwards(ctx, job)
 		},
 	})
-	waitFor(t, "the job", started)
+	testutil.Receive(t, "the job", started)
 	w.Drain()
 	close(goOn)
-	_ = waitFor(t, "the end", w.ended)
+	_ = testutil.Receive(t, "the end", w.ended)
 }
 
 func TestDrainBeforeRunAndWhileDown(t *testing.T) {
@@ -136,12 +137,12 @@ func TestDrainBeforeRunAndWhileDown(t *testing.T) {
 	}
 	lost := make(chan struct{}, 100)
 	r := startWorker(t, gearclient.WorkerConfig{
-		Servers: []string{closedPort(t), closedPort(t)}, Slots: 3,
+		Servers: []string{testutil.FreeAddr(t), testutil.FreeAddr(t)}, Slots: 3,
 		Events: gearclient.WorkerEvents{Lost: func(int, string, error) { lost <- struct{}{} }},
 	})
-	waitFor(t, "a try", lost)
+	testutil.Receive(t, "a try", lost)
 	r.Drain()
-	_ = waitFor(t, "the end", r.ended)
+	_ = testutil.Receive(t, "the end", r.ended)
 }
 
 // TestEndAtOnce ends the context of Run while a handler runs that heeds
@@ -161,15 +162,15 @@ func TestEndAtOnce(t *testing.T) {
 	}
 	lost := undelivered(&cfg)
 	w := startWorker(t, cfg)
-	waitFor(t, "the job", started)
+	testutil.Receive(t, "the job", started)
 	why := errors.New("enough")
 	w.stop(why)
-	waitFor(t, "the connection's end", closed)
+	testutil.Receive(t, "the connection's end", closed)
 	close(goOn)
-	if err := waitFor(t, "the end", w.ended); !errors.Is(err, why) {
+	if err := testutil.Receive(t, "the end", w.ended); !errors.Is(err, why) {
 		t.Errorf("Run: %v", err)
 	}
-	waitFor(t, "news of the answer", lost)
+	testutil.Receive(t, "news of the answer", lost)
 }
 
 // TestEndAtOnceWhileIdle ends workers that sleep, wait for an answer, connect.
@@ -185,9 +186,9 @@ func TestEndAtOnceWhileIdle(t *testing.T) {
 			there := make(chan struct{})
 			s := geartest.Start(t, geartest.Conn(script(steps, geartest.Signal(there), geartest.NeverAnswer())...))
 			w := startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}})
-			waitFor(t, "the script", there)
+			testutil.Receive(t, "the script", there)
 			w.stop(nil)
-			if err := waitFor(t, "the end", w.ended); !errors.Is(err, context.Canceled) {
+			if err := testutil.Receive(t, "the end", w.ended); !errors.Is(err, context.Canceled) {
 				t.Errorf("Run: %v", err)
 			}
 		})
@@ -216,7 +217,7 @@ func TestReservations(t *testing.T) {
 		},
 		Release: func(int) { left.Add(1) },
 	})
-	if err := waitFor(t, "the end", w.ended); err != nil || left.Load() != 0 {
+	if err := testutil.Receive(t, "the end", w.ended); err != nil || left.Load() != 0 {
 		t.Errorf("%v, %d reservations left over", err, left.Load())
 	}
 }
@@ -242,9 +243,9 @@ func TestReservationsComeBack(t *testing.T) {
 				Release: func(int) { reserved.Add(-1) },
 				Events:  gearclient.WorkerEvents{Done: func(*gearclient.Job, gearclient.Result, error) { done.Add(1) }},
 			})
-			waitFor(t, "the script", there)
+			testutil.Receive(t, "the script", there)
 			w.Drain()
-			_ = waitFor(t, "the end", w.ended)
+			_ = testutil.Receive(t, "the end", w.ended)
 			if reserved.Load() != done.Load() {
 				t.Errorf("%d reserved, %d done", reserved.Load(), done.Load())
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 // afterwards scripts a connection that is not ready before the other server was
@@ -31,7 +32,7 @@ func TestSlowServerIsPassedOver(t *testing.T) {
 		grabs, assigns("H:quick:1", "abc"), completes("H:quick:1", "cba"), noJob, sleeps, geartest.Signal(served), rests(),
 	))
 	startWorker(t, gearclient.WorkerConfig{Servers: []string{slow.Addr(), quick.Addr()}})
-	waitFor(t, "the late job", over)
+	testutil.Receive(t, "the late job", over)
 }
 
 // TestLateNoJobSleeps is the other late answer.
@@ -43,7 +44,7 @@ func TestLateNoJobSleeps(t *testing.T) {
 	))
 	quick := geartest.Start(t, afterwards(asked, grabs, noJob, sleeps, geartest.Signal(served), rests()))
 	startWorker(t, gearclient.WorkerConfig{Servers: []string{slow.Addr(), quick.Addr()}})
-	waitFor(t, "sleep", over)
+	testutil.Receive(t, "sleep", over)
 }
 
 // TestLateJobOfABusySlotIsSentBack closes the connection at once, for the job
@@ -71,9 +72,9 @@ func TestLateJobOfABusySlotIsSentBack(t *testing.T) {
 			return gearclient.Result{}
 		},
 	})
-	waitFor(t, "the late job to go back", sentBack)
+	testutil.Receive(t, "the late job to go back", sentBack)
 	close(goOn)
-	waitFor(t, "the next connection", again)
+	testutil.Receive(t, "the next connection", again)
 }
 
 // TestSilentServerIsGivenUp closes a parked connection in the end.
@@ -83,7 +84,7 @@ func TestSilentServerIsGivenUp(t *testing.T) {
 	slow := geartest.Start(t, workerConn(grabs, leaves), workerConn(geartest.Signal(again), rests()))
 	quick := geartest.Start(t, workerConn(rests()))
 	startWorker(t, gearclient.WorkerConfig{Servers: []string{slow.Addr(), quick.Addr()}, ServerTimeout: time.Second})
-	waitFor(t, "the next connection", again)
+	testutil.Receive(t, "the next connection", again)
 }
 
 // TestDrainWithParkedGrab leaves a server that owes an answer: it is waited
@@ -103,7 +104,7 @@ func TestDrainWithParkedGrab(t *testing.T) {
 			w := startWorker(t, gearclient.WorkerConfig{Servers: []string{slow.Addr(), quick.Addr()}})
 			asleep.then(t, w.Drain)
 			close(drained)
-			_ = waitFor(t, "the end", w.ended)
+			_ = testutil.Receive(t, "the end", w.ended)
 		})
 	}
 }
@@ -131,9 +132,9 @@ func TestTurnsAreShared(t *testing.T) {
 			return gearclient.Result{}
 		},
 	})
-	happens(t, "jobs", func() bool { return len(jobs) == cap(jobs) })
+	testutil.WaitFor(t, "jobs", func() bool { return len(jobs) == cap(jobs) })
 	w.Drain()
-	_ = waitFor(t, "the end", w.ended)
+	_ = testutil.Receive(t, "the end", w.ended)
 	close(jobs)
 	count := map[string]int{}
 	for server := range jobs {

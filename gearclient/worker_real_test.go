@@ -4,67 +4,51 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"os/exec"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/internal/jobserver"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
-// startFragile starts a server that shows what a worker does wrong: one that
-// makes one attempt at a job, and wakes one sleeper for it.
-func startFragile(t *testing.T) map[string]func(*testing.T) string {
+// onFragileServers runs a test against servers that show what a worker does
+// wrong: they make one attempt at a job, and wake one sleeper for it. The config
+// is that of a worker of n such servers, which performs what l submits.
+func onFragileServers(t *testing.T, n int, test func(t *testing.T, l *load, cfg gearclient.WorkerConfig)) {
 	t.Helper()
-	return map[string]func(*testing.T) string{"embedded": startFragileEmbedded, "gearmand": startFragileGearmand}
-}
-
-func startFragileEmbedded(t *testing.T) string {
-	t.Helper()
-	s, err := jobserver.New(jobserver.Config{JobRetries: 1, WorkerWakeup: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return s.Addr()
-}
-
-func startFragileGearmand(t *testing.T) string {
-	t.Helper()
-	startGearmand(t).kill() // skips the test where there is none
-	for range 5 {
-		addr := closedPort(t)
-		_, port, _ := net.SplitHostPort(addr)
-		cmd := exec.Command("/usr/sbin/gearmand", "-j", "1", "-w", "1", "--listen=127.0.0.1", "--port="+port, "--log-file=stderr")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		exited := make(chan struct{})
-		go func() {
-			defer close(exited)
-			_ = cmd.Wait() // it is killed
-		}()
-		t.Cleanup(func() {
-			_ = cmd.Process.Signal(syscall.SIGKILL)
-			<-exited
+	for name, start := range map[string]func(*testing.T) string{
+		"embedded": func(t *testing.T) string {
+			t.Helper()
+			return jobtest.StartJobServer(t, jobserver.Config{JobRetries: 1, WorkerWakeup: 1}).Addr()
+		},
+		"gearmand": func(t *testing.T) string {
+			t.Helper()
+			return testutil.StartGearmand(t, "-j", "1", "-w", "1").Addr()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLoad()
+			cfg := gearclient.WorkerConfig{Functions: []string{"reverse"}, Handler: l.handler, PollInterval: time.Hour}
+			for range n {
+				cfg.Servers = append(cfg.Servers, start(t))
+			}
+			test(t, l, cfg)
+			l.end(t)
 		})
-		if answers(addr, exited) {
-			return addr
-		}
 	}
-	t.Fatal("gearmand does not start")
-	return ""
+}
+
+// drains is how often the tests drain a worker.
+func drains() int {
+	if testing.Short() {
+		return 100
+	}
+	return 1000
 }
 
 // load submits jobs from several clients until stopped, and notes failures and
@@ -100,7 +84,7 @@ func (l *load) handler(ctx context.Context, job *gearclient.Job) gearclient.Resu
 func (l *load) submit(t *testing.T, clients int, servers ...string) {
 	t.Helper()
 	for n := range clients {
-		c := startClient(t, gearclient.ClientConfig{Servers: servers})
+		c := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: servers})
 		l.clients.Go(func() {
 			for i := 0; ; i++ {
 				select {
@@ -119,7 +103,7 @@ func (l *load) submit(t *testing.T, clients int, servers ...string) {
 
 func (l *load) one(t *testing.T, c *gearclient.Client, workload string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), workerPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), testutil.Patience)
 	defer cancel()
 	began := time.Now()
 	got, err := c.Do(ctx, gearclient.Request{Function: "reverse", Workload: []byte(workload)})
@@ -157,34 +141,22 @@ func (l *load) end(t *testing.T) {
 // job. No client may see a failure, and no job may run twice.
 func TestDrainsUnderLoad(t *testing.T) {
 	t.Parallel()
-	drains := 1000
-	if testing.Short() {
-		drains = 100
-	}
-	for name, start := range startFragile(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			addr := start(t)
-			l := newLoad()
-			cfg := gearclient.WorkerConfig{
-				Servers: []string{addr}, Functions: []string{"reverse"}, Handler: l.handler, PollInterval: time.Hour,
-			}
-			stay := cfg
-			stay.Slots = 2
-			startWorker(t, stay)
-			l.submit(t, 4, addr)
-			var leaving sync.WaitGroup
-			for range 4 {
-				leaving.Go(func() {
-					for range drains / 4 {
-						comeAndGo(t, cfg)
-					}
-				})
-			}
-			leaving.Wait()
-			l.end(t)
-		})
-	}
+	onFragileServers(t, 1, func(t *testing.T, l *load, cfg gearclient.WorkerConfig) {
+		t.Helper()
+		stay := cfg
+		stay.Slots = 2
+		startWorker(t, stay)
+		l.submit(t, 4, cfg.Servers...)
+		var leaving sync.WaitGroup
+		for range 4 {
+			leaving.Go(func() {
+				for range drains() / 4 {
+					comeAndGo(t, cfg)
+				}
+			})
+		}
+		leaving.Wait()
+	})
 }
 
 // TestDrainsOfSleepers drains a thousand workers at the moment when a job is
@@ -192,41 +164,29 @@ func TestDrainsUnderLoad(t *testing.T) {
 // left lying: whom the server woke has to take it along.
 func TestDrainsOfSleepers(t *testing.T) {
 	t.Parallel()
-	drains := 1000
-	if testing.Short() {
-		drains = 100
-	}
-	for name, start := range startFragile(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			addr := start(t)
-			l := newLoad()
-			cfg := gearclient.WorkerConfig{
-				Servers: []string{addr}, Functions: []string{"reverse"}, Handler: l.handler, PollInterval: time.Hour,
+	onFragileServers(t, 1, func(t *testing.T, l *load, cfg gearclient.WorkerConfig) {
+		t.Helper()
+		c := jobtest.NewClient(t, cfg.Servers[0])
+		stays := startReady(t, cfg)
+		for i := range drains() {
+			leaves := startReady(t, cfg)
+			if rand.IntN(2) == 0 {
+				stays, leaves = leaves, stays
 			}
-			c := startClient(t, gearclient.ClientConfig{Servers: []string{addr}})
-			stays := startReady(t, cfg)
-			for i := range drains {
-				leaves := startReady(t, cfg)
-				if rand.IntN(2) == 0 {
-					stays, leaves = leaves, stays
-				}
-				<-time.After(time.Millisecond) // they fall asleep
-				l.clients.Go(func() {
-					<-time.After(time.Duration(rand.IntN(400)) * time.Microsecond)
-					l.one(t, c, fmt.Sprint(i))
-				})
-				<-time.After(time.Duration(rand.IntN(800)) * time.Microsecond)
-				leaves.drain(t)
-				l.clients.Wait()
-				if t.Failed() {
-					break
-				}
+			<-time.After(time.Millisecond) // they fall asleep
+			l.clients.Go(func() {
+				<-time.After(time.Duration(rand.IntN(400)) * time.Microsecond)
+				l.one(t, c, fmt.Sprint(i))
+			})
+			<-time.After(time.Duration(rand.IntN(800)) * time.Microsecond)
+			leaves.drain(t)
+			l.clients.Wait()
+			if t.Failed() {
+				break
 			}
-			stays.drain(t)
-			l.end(t)
-		})
-	}
+		}
+		stays.drain(t)
+	})
 }
 
 // readyWorker is a worker that runs until it is drained.
@@ -247,14 +207,14 @@ func startReady(t *testing.T, cfg gearclient.WorkerConfig) readyWorker {
 	}
 	r := readyWorker{w, make(chan error, 1)}
 	go func() { r.ended <- w.Run(context.Background()) }()
-	waitFor(t, "ready", ready)
+	testutil.Receive(t, "ready", ready)
 	return r
 }
 
 func (r readyWorker) drain(t *testing.T) {
 	t.Helper()
 	r.w.Drain()
-	if err := waitFor(t, "the end", r.ended); err != nil {
+	if err := testutil.Receive(t, "the end", r.ended); err != nil {
 		t.Error(err)
 	}
 }
@@ -271,26 +231,20 @@ func comeAndGo(t *testing.T, cfg gearclient.WorkerConfig) {
 // all the time, which no client may notice either.
 func TestChangesUnderLoad(t *testing.T) {
 	t.Parallel()
-	for name, start := range startFragile(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a, b := start(t), start(t)
-			l := newLoad()
-			cfg := gearclient.WorkerConfig{
-				Servers: []string{a, b}, Functions: []string{"reverse", "other"}, Handler: l.handler, Slots: 2, PollInterval: time.Hour,
-			}
-			startWorker(t, cfg) // one that stays as it is
-			l.submit(t, 3, a, b)
-			w := startWorker(t, cfg)
-			for range 150 {
-				change(t, w, a, b)
-				<-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond)
-			}
-			w.Drain()
-			_ = waitFor(t, "the end", w.ended)
-			l.end(t)
-		})
-	}
+	onFragileServers(t, 2, func(t *testing.T, l *load, cfg gearclient.WorkerConfig) {
+		t.Helper()
+		cfg.Functions = []string{"reverse", "other"}
+		cfg.Slots = 2
+		startWorker(t, cfg) // one that stays as it is
+		l.submit(t, 3, cfg.Servers...)
+		w := startWorker(t, cfg)
+		for range 150 {
+			change(t, w, cfg.Servers[0], cfg.Servers[1])
+			<-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond)
+		}
+		w.Drain()
+		_ = testutil.Receive(t, "the end", w.ended)
+	})
 }
 
 // change does something to a worker, but leaves it a slot.
@@ -323,29 +277,18 @@ func TestSeveralSlotsAndServers(t *testing.T) {
 	a, b := startEmbedded(t), startEmbedded(t)
 	l := newLoad()
 	startWorker(t, gearclient.WorkerConfig{
-		Servers: []string{a.addr, b.addr, closedPort(t)}, Handler: l.handler, Slots: 4, PollInterval: time.Hour,
+		Servers: []string{a.addr, b.addr, testutil.FreeAddr(t)}, Handler: l.handler, Slots: 4, PollInterval: time.Hour,
 	})
 	l.submit(t, 6, a.addr, b.addr)
-	happens(t, "jobs", func() bool { return l.jobs.Load() > 3000 })
+	testutil.WaitFor(t, "jobs", func() bool { return l.jobs.Load() > 3000 })
 	l.end(t)
 }
 
 // BenchmarkWorker performs jobs of the embedded server, which has a few queued
 // all the time.
 func BenchmarkWorker(b *testing.B) {
-	s, err := jobserver.New(jobserver.Config{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := s.Start(context.Background()); err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = s.Stop(context.Background()) }()
-	c, err := gearclient.NewClient(gearclient.ClientConfig{Servers: []string{s.Addr()}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
+	s := jobtest.StartJobServer(b, jobserver.Config{})
+	c := jobtest.NewClient(b, s.Addr())
 	for range b.N {
 		if _, err := c.Background(context.Background(), gearclient.Request{Function: "reverse", Workload: []byte("12345678")}); err != nil {
 			b.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 func TestAnswerAndGrabLeaveTogether(t *testing.T) {
@@ -28,7 +29,7 @@ func TestAnswerAndGrabLeaveTogether(t *testing.T) {
 		grabs, noJob, leaves, // before it leaves
 	)...))
 	startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}})
-	waitFor(t, "sleep", asleep)
+	testutil.Receive(t, "sleep", asleep)
 }
 
 func TestRegistrationOrderAndName(t *testing.T) {
@@ -42,10 +43,10 @@ func TestRegistrationOrderAndName(t *testing.T) {
 		ClientID: func(slot int) string { return fmt.Sprintf("web1/%d", slot+3) },
 		Events:   gearclient.WorkerEvents{Ready: func(_ int, server string) { ready <- server }},
 	})
-	if got := waitFor(t, "ready", ready); got != s.Addr() {
+	if got := testutil.Receive(t, "ready", ready); got != s.Addr() {
 		t.Errorf("ready with %q", got)
 	}
-	happens(t, "a connection", func() bool { return s.Conns() == 1 })
+	testutil.WaitFor(t, "a connection", func() bool { return s.Conns() == 1 })
 }
 
 // TestOneGrabAtATime leaves a GRAB_JOB unanswered and wakes the worker again
@@ -61,7 +62,7 @@ func TestOneGrabAtATime(t *testing.T) {
 	startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}})
 	timer := time.AfterFunc(300*time.Millisecond, func() { close(quiet) })
 	defer timer.Stop()
-	waitFor(t, "sleep", over)
+	testutil.Receive(t, "sleep", over)
 }
 
 func TestJobOverTheCapIsAnswered(t *testing.T) {
@@ -96,7 +97,7 @@ func TestJobOverTheCapIsAnswered(t *testing.T) {
 				},
 				Events: gearclient.WorkerEvents{Done: func(*gearclient.Job, gearclient.Result, error) { done.Add(1) }},
 			})
-			happens(t, "two jobs", func() bool { return done.Load() == 2 })
+			testutil.WaitFor(t, "two jobs", func() bool { return done.Load() == 2 })
 			if want := int32(1 + min(len(c.result), 1)); calls.Load() != want {
 				t.Errorf("%d calls of the handler, want %d", calls.Load(), want)
 			}
@@ -139,7 +140,7 @@ func TestOutcomes(t *testing.T) {
 			return gearclient.Result{Data: []byte(big)}
 		},
 	})
-	waitFor(t, "sleep", asleep)
+	testutil.Receive(t, "sleep", asleep)
 	job := <-kept
 	if job.Handle() != "H:t:3" || job.Function() != "reverse" || job.Server() != s.Addr() || job.Slot() != 0 || job.Unique() != "" {
 		t.Errorf("job %+v", job)
@@ -163,7 +164,7 @@ func TestAbandonedJob(t *testing.T) {
 			return gearclient.Result{Outcome: gearclient.Abandoned}
 		},
 	})
-	waitFor(t, "the next connection", again)
+	testutil.Receive(t, "the next connection", again)
 }
 
 // undelivered collects what a worker says about answers that got lost.
@@ -186,10 +187,10 @@ func TestRefusedAnswerIsTold(t *testing.T) {
 	cfg := gearclient.WorkerConfig{Servers: []string{s.Addr()}}
 	lost := undelivered(&cfg)
 	startWorker(t, cfg)
-	if got := waitFor(t, "news", lost); !strings.HasPrefix(got, "H:t:1 ") || !strings.Contains(got, "JOB_NOT_FOUND") {
+	if got := testutil.Receive(t, "news", lost); !strings.HasPrefix(got, "H:t:1 ") || !strings.Contains(got, "JOB_NOT_FOUND") {
 		t.Errorf("undelivered: %s", got)
 	}
-	waitFor(t, "sleep", over)
+	testutil.Receive(t, "sleep", over)
 	if len(lost) > 0 {
 		t.Errorf("undelivered too: %s", <-lost)
 	}
@@ -213,7 +214,7 @@ func TestRefusedAnswerWhileLeaving(t *testing.T) {
 	}
 	w = startWorker(t, cfg)
 	close(started)
-	if got := waitFor(t, "news", lost); !strings.Contains(got, "JOB_NOT_FOUND") {
+	if got := testutil.Receive(t, "news", lost); !strings.Contains(got, "JOB_NOT_FOUND") {
 		t.Errorf("undelivered: %s", got)
 	}
 }
@@ -228,10 +229,10 @@ func TestBrokenConnectionAfterAnAnswerIsTold(t *testing.T) {
 	cfg := gearclient.WorkerConfig{Servers: []string{s.Addr()}}
 	lost := undelivered(&cfg)
 	startWorker(t, cfg)
-	if got := waitFor(t, "news", lost); !strings.HasPrefix(got, "H:t:1 ") {
+	if got := testutil.Receive(t, "news", lost); !strings.HasPrefix(got, "H:t:1 ") {
 		t.Errorf("undelivered: %s", got)
 	}
-	waitFor(t, "the next connection", again)
+	testutil.Receive(t, "the next connection", again)
 }
 
 // TestBrokenServers shows each way in which a server can be useless: the
@@ -280,10 +281,10 @@ func TestBrokenServers(t *testing.T) {
 				},
 				Events: gearclient.WorkerEvents{Lost: func(_ int, _ string, err error) { lost <- err }},
 			})
-			if err := waitFor(t, "the loss", lost); !strings.Contains(err.Error(), c.want) {
+			if err := testutil.Receive(t, "the loss", lost); !strings.Contains(err.Error(), c.want) {
 				t.Errorf("lost: %v, want %q", err, c.want)
 			}
-			waitFor(t, "the next connection", again)
+			testutil.Receive(t, "the next connection", again)
 		})
 	}
 }
@@ -301,7 +302,7 @@ func TestLateAnswerIsTaken(t *testing.T) {
 		Events:  gearclient.WorkerEvents{Done: func(*gearclient.Job, gearclient.Result, error) { close(done) }},
 	})
 	time.AfterFunc(400*time.Millisecond, func() { close(late) })
-	waitFor(t, "the job", done)
+	testutil.Receive(t, "the job", done)
 }
 
 // TestLostIsToldOnce counts what is said about a server that stays down.
@@ -317,7 +318,7 @@ func TestLostIsToldOnce(t *testing.T) {
 	}}
 	cfg.Dial = dialFunc(func() bool { refuse = dials.Add(1) < 5; return refuse })
 	startWorker(t, cfg)
-	waitFor(t, "ready", ready)
+	testutil.Receive(t, "ready", ready)
 	if dials.Load() != 5 || losses.Load() != 1 {
 		t.Errorf("%d tries, told of %d times, want 5 and 1", dials.Load(), losses.Load())
 	}

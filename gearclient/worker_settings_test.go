@@ -9,6 +9,7 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 // silence expects nothing for a while.
@@ -33,7 +34,7 @@ func (s step) steps() []geartest.Step {
 // then waits for the script, acts, and lets it go on.
 func (s step) then(t *testing.T, act func()) {
 	t.Helper()
-	waitFor(t, "the script", s.reached)
+	testutil.Receive(t, "the script", s.reached)
 	act()
 	close(s.goOn)
 }
@@ -50,7 +51,7 @@ func TestHoldLevels(t *testing.T) {
 	w := startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}, Hold: gearclient.HoldConnected})
 	connected.then(t, func() { w.Go(gearclient.HoldRegistered) })
 	registered.then(t, func() { w.Go(gearclient.HoldNone) })
-	waitFor(t, "the script", over)
+	testutil.Receive(t, "the script", over)
 }
 
 // TestHoldAgain holds a worker that sleeps: it fetches the job that it may have
@@ -65,7 +66,7 @@ func TestHoldAgain(t *testing.T) {
 	)...))
 	w := startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}})
 	asleep.then(t, func() { w.Go(gearclient.HoldRegistered) })
-	waitFor(t, "the script", over)
+	testutil.Receive(t, "the script", over)
 }
 
 // TestFunctionsChangeWhileAsleep asks for jobs once before CANT_DO.
@@ -83,7 +84,7 @@ func TestFunctionsChangeWhileAsleep(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	waitFor(t, "the script", over)
+	testutil.Receive(t, "the script", over)
 }
 
 // TestFunctionsChangeWithAJobInHand never takes a function away before the
@@ -101,12 +102,12 @@ func TestFunctionsChangeWithAJobInHand(t *testing.T) {
 		<-goOn
 		return backwards(ctx, job)
 	}})
-	waitFor(t, "the job", started)
+	testutil.Receive(t, "the job", started)
 	if err := w.SetFunctions(nil); err != nil {
 		t.Error(err)
 	}
 	close(changed)
-	waitFor(t, "the script", over)
+	testutil.Receive(t, "the script", over)
 }
 
 // TestFunctionsChangeWithGrabOutstanding waits for the answer first.
@@ -124,7 +125,7 @@ func TestFunctionsChangeWithGrabOutstanding(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	waitFor(t, "the script", over)
+	testutil.Receive(t, "the script", over)
 }
 
 // TestRegistersAnewAfterReconnect sends what is wanted then.
@@ -136,14 +137,14 @@ func TestRegistersAnewAfterReconnect(t *testing.T) {
 		geartest.Conn(script(registers("b", "a"), grabs, geartest.Signal(over), noJob, rests())...),
 	)
 	w := startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}})
-	waitFor(t, "the script", asleep.reached)
+	testutil.Receive(t, "the script", asleep.reached)
 	// The change and the close may arrive in any order; the GRAB_JOB that the
 	// change causes goes into a closed connection.
 	if err := w.SetFunctions([]string{"a", "b"}); err != nil {
 		t.Error(err)
 	}
 	close(asleep.goOn)
-	waitFor(t, "the script", over)
+	testutil.Receive(t, "the script", over)
 }
 
 func TestServersChange(t *testing.T) {
@@ -160,8 +161,8 @@ func TestServersChange(t *testing.T) {
 			t.Error("no error for an address that is none")
 		}
 	})
-	waitFor(t, "the script", over)
-	waitFor(t, "the other script", a.Done())
+	testutil.Receive(t, "the script", over)
+	testutil.Receive(t, "the other script", a.Done())
 }
 
 func TestSlotsChange(t *testing.T) {
@@ -177,14 +178,14 @@ func TestSlotsChange(t *testing.T) {
 	is := func(n int32) func() bool {
 		return func() bool { return ready.Load()-left.Load() == n && w.Running() == int(n) }
 	}
-	happens(t, "2 slots", is(2))
+	testutil.WaitFor(t, "2 slots", is(2))
 	w.SetSlots(5)
-	happens(t, "5 slots", is(5))
+	testutil.WaitFor(t, "5 slots", is(5))
 	w.SetSlots(1)
-	happens(t, "1 slot", is(1))
+	testutil.WaitFor(t, "1 slot", is(1))
 	w.SetSlots(0)
 	w.SetSlots(3) // the last one may not have left yet, and comes back
-	happens(t, "3 slots, or the end", func() bool { return is(3)() || len(w.ended) > 0 })
+	testutil.WaitFor(t, "3 slots, or the end", func() bool { return is(3)() || len(w.ended) > 0 })
 }
 
 // TestSlotsChangeAtAnyMoment is about Run, which has to end once, after all.
@@ -198,7 +199,7 @@ func TestSlotsChangeAtAnyMoment(t *testing.T) {
 			w.Go(gearclient.Hold(n % 2))
 		}
 		w.Drain()
-		_ = waitFor(t, "the end", w.ended)
+		_ = testutil.Receive(t, "the end", w.ended)
 		w.SetSlots(4) // too late
 		if n := w.Running(); n != 0 {
 			t.Errorf("%d slots after the end", n)
@@ -221,7 +222,7 @@ func TestPollsWhileAsleep(t *testing.T) {
 			Idle: func(int) { idle <- struct{}{} },
 		},
 	})
-	waitFor(t, "busy", busy)
-	waitFor(t, "the script", over)
-	waitFor(t, "idle", idle)
+	testutil.Receive(t, "busy", busy)
+	testutil.Receive(t, "the script", over)
+	testutil.Receive(t, "idle", idle)
 }

@@ -13,11 +13,8 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
-
-// workerPatience is how long a test waits for what has to happen: far longer than it
-// takes.
-const workerPatience = 20 * time.Second
 
 // runningWorker is a worker whose Run has been called.
 type runningWorker struct {
@@ -48,37 +45,10 @@ func startWorker(t *testing.T, cfg gearclient.WorkerConfig) *runningWorker {
 	}()
 	t.Cleanup(func() {
 		w.Drain()
-		_ = waitFor(t, "the end of the worker", r.ended)
+		_ = testutil.Receive(t, "the end of the worker", r.ended)
 		stop(nil)
 	})
 	return r
-}
-
-// waitFor receives from ch, or fails the test.
-func waitFor[T any](t *testing.T, what string, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(workerPatience):
-		t.Fatalf("waited %v for %s", workerPatience, what)
-		panic("unreachable")
-	}
-}
-
-// happens polls until ok holds.
-func happens(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	limit := time.After(workerPatience)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited %v for %s", workerPatience, what)
-		}
-	}
 }
 
 // backwards is a handler that answers with the workload backwards. It turns the

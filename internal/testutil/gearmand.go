@@ -1,7 +1,6 @@
 package testutil
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -10,24 +9,11 @@ import (
 	"time"
 )
 
-// Need finds a program that a test needs, also in the places where daemons
-// are, or skips the test. Where CI is set the test fails instead: there
-// everything has to be installed. pkg is Debian's package of it.
-func Need(tb testing.TB, program, pkg string) string {
-	tb.Helper()
-	for _, name := range []string{program, "/usr/sbin/" + program} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") != "" {
-		tb.Fatalf("%s is not installed, and CI is set (Debian: %s)", program, pkg)
-	}
-	tb.Skipf("%s is not installed (Debian: %s)", program, pkg)
-	return ""
-}
-
 // Gearmand is a gearmand of the test.
+//
+// A test that also has a supervisor in its process, whose reaper collects every
+// child, starts its gearmand before that and has it killed after: what is
+// started first is killed last.
 type Gearmand struct {
 	Host, Port string
 	cmd        *exec.Cmd
@@ -40,13 +26,14 @@ func (g *Gearmand) Addr() string { return net.JoinHostPort(g.Host, g.Port) }
 // PID is its process.
 func (g *Gearmand) PID() int { return g.cmd.Process.Pid }
 
-// StartGearmand starts Debian's gearmand on a free port of 127.0.0.1 and stops
-// it, by its pid, with the test. Without gearmand it does what [Need] does. args
-// are further arguments of it. Somebody else may take the port between its choice
-// and its use, so a start that fails is tried again.
+// StartGearmand starts Debian's gearmand on a free port of 127.0.0.1 and kills
+// it, by its pid, with the test. It returns when clients can connect. Without
+// gearmand it does what [Need] does. args are further arguments of it. Somebody
+// else may take the port between its choice and its use, so a start that fails is
+// tried again.
 func StartGearmand(tb testing.TB, args ...string) *Gearmand {
 	tb.Helper()
-	path := Need(tb, "gearmand", "gearman-job-server")
+	path := needGearmand(tb)
 	for range 5 {
 		if g := tryGearmand(tb, path, FreePort(tb), args); g != nil {
 			return g
@@ -56,17 +43,23 @@ func StartGearmand(tb testing.TB, args ...string) *Gearmand {
 	return nil
 }
 
-// StartGearmandAt is StartGearmand on a port that is known, for a server that
-// comes back.
+// StartGearmandAt is [StartGearmand] on a port that is known, for a server that
+// comes late or comes back.
 func StartGearmandAt(tb testing.TB, port string, args ...string) *Gearmand {
 	tb.Helper()
-	g := tryGearmand(tb, Need(tb, "gearmand", "gearman-job-server"), port, args)
+	g := tryGearmand(tb, needGearmand(tb), port, args)
 	if g == nil {
 		tb.Fatalf("gearmand did not start on port %s", port)
 	}
 	return g
 }
 
+func needGearmand(tb testing.TB) string {
+	tb.Helper()
+	return Need(tb, "gearmand", "gearman-job-server")
+}
+
+// tryGearmand starts gearmand; nil if it ended instead of listening.
 func tryGearmand(tb testing.TB, path, port string, args []string) *Gearmand {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -82,41 +75,36 @@ func tryGearmand(tb testing.TB, path, port string, args []string) *Gearmand {
 		tb.Fatalf("start gearmand: %v", err)
 	}
 	go func() { // ends with gearmand
-		_ = g.cmd.Wait()
-		close(g.exited)
+		defer close(g.exited)
+		_ = g.cmd.Wait() // killed; or no child any more, where a reaper was faster
 	}()
 	tb.Cleanup(g.Kill)
-	for {
-		conn, err := net.Dial("tcp", g.Addr())
-		if err == nil {
-			_ = conn.Close()
-			return g
-		}
-		select {
-		case <-g.exited:
-			return nil
-		case <-time.After(5 * time.Millisecond):
-		}
+	if !g.awaitListening(tb) {
+		return nil
 	}
+	return g
 }
 
-// Kill kills the server and waits until it is gone.
+// awaitListening waits until gearmand listens; false if it has ended.
+func (g *Gearmand) awaitListening(tb testing.TB) bool {
+	tb.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(Patience)
+	for !listens(g.PID(), g.Port) {
+		select {
+		case <-g.exited:
+			return false
+		case <-late:
+			tb.Fatalf("gearmand did not listen on %s within %v", g.Addr(), Patience)
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// Kill kills the server and waits until it is gone. It may be called again.
 func (g *Gearmand) Kill() {
 	_ = g.cmd.Process.Kill() // it may be gone already
 	<-g.exited
-}
-
-// FreePort is a port of 127.0.0.1 on which nobody listened a moment ago.
-func FreePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if !ok {
-		tb.Fatalf("address %v is not TCP", l.Addr())
-	}
-	return fmt.Sprint(addr.Port)
 }

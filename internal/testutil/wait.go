@@ -10,7 +10,7 @@ import (
 const Patience = 30 * time.Second
 
 // WaitFor looks every few milliseconds until cond holds, and returns how long
-// that took. It fails the test after Patience.
+// that took. It fails the test after [Patience].
 func WaitFor(tb testing.TB, what string, cond func() bool) time.Duration {
 	tb.Helper()
 	began := time.Now()
@@ -23,6 +23,21 @@ func WaitFor(tb testing.TB, what string, cond func() bool) time.Duration {
 		<-tick.C
 	}
 	return time.Since(began)
+}
+
+// Receive receives from ch, or sees that it is closed. It fails the test after
+// [Patience].
+func Receive[T any](tb testing.TB, what string, ch <-chan T) T {
+	tb.Helper()
+	late := time.NewTimer(Patience)
+	defer late.Stop()
+	select {
+	case v := <-ch:
+		return v
+	case <-late.C:
+		tb.Fatalf("waited %v for: %s", Patience, what)
+		panic("unreachable")
+	}
 }
 
 // Pause lets time pass, for tests of what happens while nothing does.
