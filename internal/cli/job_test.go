@@ -16,10 +16,9 @@ import (
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
 	"github.com/gearman-manager/gearman-manager/internal/cli"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
-
-// patience bounds every wait; it is never reached in a test that passes.
-const patience = 30 * time.Second
 
 // buffer is a writer that one goroutine writes and another reads.
 type buffer struct {
@@ -45,7 +44,7 @@ func (b *buffer) await(t *testing.T, pattern string) string {
 	re := regexp.MustCompile(pattern)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(testutil.Patience); time.Now().Before(end); <-tick.C {
 		if m := re.FindStringSubmatch(b.String()); m != nil {
 			return m[len(m)-1]
 		}
@@ -76,7 +75,7 @@ func (p *process) wait(t *testing.T) int {
 	select {
 	case code := <-p.code:
 		return code
-	case <-time.After(patience):
+	case <-time.After(testutil.Patience):
 		t.Fatalf("does not end: %s", p.stderr.String())
 		return -1
 	}
@@ -98,7 +97,7 @@ func startServer(t *testing.T) (addr string) {
 // work performs the jobs of the test: the workload says how.
 func work(t *testing.T, addr string) {
 	t.Helper()
-	w, err := gearclient.NewWorker(gearclient.WorkerConfig{
+	jobtest.StartWorker(t, gearclient.WorkerConfig{
 		Servers: []string{addr}, Functions: []string{"act"},
 		Handler: func(_ context.Context, job *gearclient.Job) gearclient.Result {
 			switch string(job.Workload()) {
@@ -113,19 +112,6 @@ func work(t *testing.T, addr string) {
 			}
 			return gearclient.Result{Data: append([]byte("did "), job.Workload()...)}
 		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = w.Run(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/internal/cli"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -28,7 +29,7 @@ type result struct {
 // run runs the program with no signals.
 func run(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testutil.Patience)
 	defer cancel()
 	var out, stderr bytes.Buffer
 	code := cli.Main(ctx, append([]string{"gearman-manager"}, args...), strings.NewReader(stdin), &out, &stderr, nil)
