@@ -63,7 +63,7 @@ func (e WorkerStarted) log(log zerolog.Logger) {
 func (e WorkerReady) log(log zerolog.Logger) {
 	log.Info().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).
 		Func(func(line *zerolog.Event) { text(line, logging.FieldVersion, e.Version) }).
-		Dur(logging.FieldTook, e.Took).Msg("worker ready")
+		Dur(logging.FieldTook, e.Took.Round(time.Millisecond)).Msg("worker ready")
 }
 
 func (e StartFailed) log(log zerolog.Logger) {
@@ -182,7 +182,11 @@ func (e InternalError) log(log zerolog.Logger) {
 
 func (e FleetStopping) log(log zerolog.Logger) {
 	log = always(log)
-	log.Info().Int(logging.FieldWorkers, e.Workers).Int(logging.FieldHurry, e.Hurry).Msg("fleet stops")
+	log.Info().Int(logging.FieldWorkers, e.Workers).Func(func(line *zerolog.Event) {
+		if e.Hurry > 0 {
+			line.Int(logging.FieldHurry, e.Hurry)
+		}
+	}).Msg("fleet stops")
 }
 
 func (e FleetStopped) log(log zerolog.Logger) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -51,7 +52,8 @@ func describeOne(ctx context.Context, d Describer, path string) (Description, er
 // declare takes over the functions of a plugin that the config lets through.
 func (s *scan) declare(p *Program, description Description, fault error) {
 	if fault != nil {
-		s.note(config.Error, p.Origin, "the plugin %s is not run: %v, want a plugin that says what it performs", p.Path, fault)
+		why := strings.TrimPrefix(fault.Error(), "start plugin "+p.Path+": ") // it was named
+		s.note(config.Error, p.Origin, "the plugin %s is not run, since it did not say what it performs: %s", p.Path, why)
 		return
 	}
 	if len(description.Functions) == 0 {

@@ -216,7 +216,7 @@ func fileCases() []scanCase {
 			describer: describer{"none": {}, "names": {Functions: []string{"a b", "", "good"}}},
 			programs:  []string{"plugin DIR/w/names good", "exec DIR/w/ok ok = DIR/w/ok"},
 			problems: []string{
-				"error config.ini:4: [bad] mode: the plugin DIR/w/bad is not run: it printed garbage, want a plugin that says what it performs",
+				"error config.ini:4: [bad] mode: the plugin DIR/w/bad is not run, since it did not say what it performs: it printed garbage",
 				`error config.ini:8: [names] mode: the plugin DIR/w/names: "a b" cannot be a function's name: it holds a space or a control character, want visible characters only`,
 				`error config.ini:8: [names] mode: the plugin DIR/w/names: "" cannot be a function's name: it is empty, want a name`,
 				"error config.ini:6: [none] mode: the plugin DIR/w/none performs no function, want at least one",
@@ -224,7 +224,7 @@ func fileCases() []scanCase {
 		},
 		{
 			name: "plugins without describer", ini: oneDirectory + "[p]\nmode = plugin\n", files: map[string]file{"w/p": {script, 0o755, ""}},
-			problems: []string{"error config.ini:4: [p] mode: the plugin DIR/w/p is not run: plugins are not run here, want a plugin that says what it performs"},
+			problems: []string{"error config.ini:4: [p] mode: the plugin DIR/w/p is not run, since it did not say what it performs: plugins are not run here"},
 		},
 	}
 }

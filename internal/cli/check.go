@@ -23,8 +23,10 @@ func checkCommand() command {
 	return command{
 		name: "check", short: "show what would be run, and what is wrong with the config",
 		long: `
-The plan goes to standard output, problems to standard error. No worker is
-started, but each Go plugin is run for a moment and asked for its functions.
+The plan goes to standard output, problems to standard error. WORKERS are what a
+job server counts: how many jobs of the functions can run at a time. PROCS are
+the processes that do it. No worker is started, but each Go plugin is run for a
+moment and asked for its functions.
 
 Exit codes:
   0    no errors; there may be warnings
@@ -92,7 +94,7 @@ func withManager(ctx context.Context, std *streams, cfg *config.Config, f func(c
 	if err != nil {
 		return err
 	}
-	asked, stop := untilSignal(ctx, std.signals)
+	asked, stop := untilSignal(ctx, std.signals, false)
 	f(asked, m)
 	cause := context.Cause(asked)
 	stop()

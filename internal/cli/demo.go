@@ -29,7 +29,7 @@ needs. Nothing is left behind.
 ` + exitHelp,
 		define: func(fs *pflag.FlagSet) action {
 			d := &demonstrate{logs: addLogFlags(fs)}
-			fs.BoolVarP(&d.keep, "keep", "k", false, "Stay up until ctrl-C, and say how to talk to it.")
+			fs.BoolVarP(&d.keep, "keep", "k", false, "Stay up until ctrl-C or until the terminal is closed, and say how to talk to it.")
 			fs.StringSliceVarP(&d.workers, "workers", "w", nil, "Find the workers in `DIR[,DIR]`; the examples beside this program if not given.")
 			fs.CountVarP(&d.verbosity, "verbose", "v", "Show the manager's log too, as its -v does.")
 			return d.run
@@ -51,7 +51,7 @@ func (d *demonstrate) run(ctx context.Context, std *streams, args []string) erro
 	if err != nil {
 		return err
 	}
-	ctx, stop := untilSignal(ctx, std.signals)
+	ctx, stop := untilSignal(ctx, std.signals, true)
 	defer stop()
 	return demo.Run(ctx, demo.Config{WorkerDirs: d.workers, Keep: d.keep, Out: std.out, Logger: log})
 }

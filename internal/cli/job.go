@@ -21,7 +21,7 @@ type submit struct {
 	file       string
 	hosts      []string
 	data       string
-	hasData    func() bool
+	hasData    func() bool // whether data is the workload, even if empty
 	background bool
 	high, low  bool
 	unique     string
@@ -33,12 +33,12 @@ type submit struct {
 
 func jobCommand() command {
 	return command{
-		name: "job", args: "FUNCTION", short: "submit one job and show its result",
+		name: "job", args: "FUNCTION [TEXT]", short: "submit one job and show its result",
 		long: `
-The workload is --data, or else standard input. The result goes to standard
-output as it is, and so does data that the worker sends before it. Warnings and,
-on a terminal, progress go to standard error. A background job is answered with
-its handle.
+The workload is TEXT as it is, without a line end; or else standard input. The
+result goes to standard output as it is, and so does data that the worker sends
+before it. Warnings and, on a terminal, progress go to standard error. A
+background job is answered with its handle.
 
 Exit codes:
   0    the job is done, or the server has taken a background job
@@ -50,14 +50,14 @@ Exit codes:
 
 Examples:
   gearman-manager job wc < /etc/passwd
-  gearman-manager job reverse --data 'Hello World!'
+  gearman-manager job reverse "Hello World!"
   gearman-manager job -h queue1,queue2 -b --low resize < photo.jpg
 `,
 		define: func(fs *pflag.FlagSet) action {
 			s := &submit{}
 			fs.StringSliceVarP(&s.hosts, "host", "h", nil, "Job servers, `HOST[:PORT],…`; those of the config file, else 127.0.0.1.")
 			fs.StringVarP(&s.file, "config", "c", "", "A config `FILE` whose job servers are used where -h names none.")
-			fs.StringVar(&s.data, "data", "", "The workload: `TEXT` as it is, without a line end.")
+			fs.StringVar(&s.data, "data", "", "The workload, as `TEXT` behind the function; also where it begins with a dash.")
 			fs.BoolVarP(&s.background, "background", "b", false, "Do not wait for the job; print its handle.")
 			fs.BoolVar(&s.high, "high", false, "High priority.")
 			fs.BoolVar(&s.low, "low", false, "Low priority.")
@@ -73,8 +73,8 @@ Examples:
 }
 
 func (s *submit) run(ctx context.Context, std *streams, args []string) error {
-	if len(args) != 1 {
-		return &usageError{problem: fmt.Sprintf("want the name of one function, got %d arguments", len(args))}
+	if err := s.arguments(args); err != nil {
+		return err
 	}
 	req, err := s.request(args[0], time.Now())
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *submit) run(ctx context.Context, std *streams, args []string) error {
 	if req.Workload, err = s.workload(std); err != nil {
 		return err
 	}
-	ctx, stop := untilSignal(ctx, std.signals)
+	ctx, stop := untilSignal(ctx, std.signals, false)
 	defer stop()
 	if s.patience > 0 {
 		var cancel context.CancelFunc
@@ -100,6 +100,21 @@ func (s *submit) run(ctx context.Context, std *streams, args []string) error {
 		defer cancel()
 	}
 	return jobError(std, s.perform(ctx, std, client, req))
+}
+
+// arguments checks the function, and takes the workload that may follow it.
+func (s *submit) arguments(args []string) error {
+	if len(args) != 1 && len(args) != 2 {
+		return &usageError{problem: fmt.Sprintf("want the name of one function and at most one text, got %d arguments", len(args))}
+	}
+	if len(args) == 1 {
+		return nil
+	}
+	if s.hasData() {
+		return &usageError{problem: "--data and a text behind the function exclude each other"}
+	}
+	s.data, s.hasData = args[1], func() bool { return true }
+	return nil
 }
 
 // request is the job without its workload.
@@ -174,7 +189,7 @@ func (s *submit) servers(std *streams) ([]string, error) {
 	return cfg.Hosts(), nil
 }
 
-// workload is --data or standard input.
+// workload is the text of the command line, or standard input.
 func (s *submit) workload(std *streams) ([]byte, error) {
 	if s.hasData() {
 		return []byte(s.data), nil

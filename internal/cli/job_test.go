@@ -128,6 +128,8 @@ func TestJob(t *testing.T) {
 		{"", []string{"act"}, result{0, "did ", ""}},
 		{"not read", []string{"--data", "", "act"}, result{0, "did ", ""}},
 		{"", []string{"--high", "--data", "it", "act"}, result{0, "did it", ""}},
+		{"not read", []string{"act", "this and that"}, result{0, "did this and that", ""}},
+		{"not read", []string{"act", ""}, result{0, "did ", ""}},
 		{"", []string{"act", "--low", "--unique", "-", "--data=it"}, result{0, "did it", ""}},
 		{"report", []string{"act"}, result{0, "first part, did report", "warning: careful\n"}},
 		{"raise", []string{"act"}, result{1, "", "what went wrong\n"}},

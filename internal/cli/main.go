@@ -133,8 +133,9 @@ func exitCode(err error) int {
 }
 
 // untilSignal returns a context that ends with SIGINT or SIGTERM, whose error is
-// then a *signalError. The caller calls stop, which waits for its goroutine.
-func untilSignal(ctx context.Context, signals <-chan os.Signal) (_ context.Context, stop func()) {
+// then a *signalError. SIGHUP, which comes when a terminal is closed, counts only
+// where hangup is set. The caller calls stop, which waits for its goroutine.
+func untilSignal(ctx context.Context, signals <-chan os.Signal, hangup bool) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -144,7 +145,7 @@ func untilSignal(ctx context.Context, signals <-chan os.Signal) (_ context.Conte
 			case <-over:
 				return
 			case s := <-signals:
-				if s != syscall.SIGHUP {
+				if s != syscall.SIGHUP || hangup {
 					cancel(&signalError{s})
 				}
 			}

@@ -65,8 +65,9 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"version", "x"}, "unexpected argument"},
 		{[]string{"check", "x"}, "unexpected argument"},
 		{[]string{"server", "x"}, "unexpected argument"},
-		{[]string{"job"}, "want the name of one function, got 0"},
-		{[]string{"job", "a", "b"}, "want the name of one function, got 2"},
+		{[]string{"job"}, "want the name of one function and at most one text, got 0"},
+		{[]string{"job", "a", "b", "c"}, "at most one text, got 3"},
+		{[]string{"job", "--data", "x", "a", "b"}, "--data and a text behind the function exclude each other"},
 		{[]string{"job", "--high", "--low", "f"}, "exclude each other"},
 		{[]string{"job", "--at", "tomorrow", "f"}, `--at "tomorrow" is no time`},
 		{[]string{"job", "--at", "+1h", "--epoch", "5", "f"}, "exclude each other"},
@@ -126,6 +127,27 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestCommandsReference compares the reference of the command line, which is the
+// help of all commands, with what is committed.
+func TestCommandsReference(t *testing.T) {
+	t.Parallel()
+	const file = "../../docs/reference/commands.md"
+	var b strings.Builder
+	b.WriteString("# The command line\n\nMade by `make generate` from the program's own help: do not edit.\n")
+	for _, name := range []string{"", "check", "job", "run", "server", "demo", "version", "help"} {
+		title := strings.TrimSuffix("gearman-manager "+name, " ")
+		b.WriteString("\n## " + title + "\n\n```\n" + run(t, "", strings.Fields("help "+name)...).out + "```\n")
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != b.String() {
+		t.Errorf("%s is not what the program's help says (-update writes it): %v", file, err)
+	}
+}
+
 // TestEveryFlagOfGearmanManager: all letters are there, with a long name each.
 func TestEveryFlagOfGearmanManager(t *testing.T) {
 	t.Parallel()
@@ -145,12 +167,18 @@ func TestEveryFlagOfGearmanManager(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	wantRun(t, 0, "gearman-manager ", "", "version")
+	wantRun(t, 0, "gearman-manager ", "", "--version")
 }
 
 func TestUnreachableServer(t *testing.T) {
 	t.Parallel()
 	wantRun(t, 3, "", "is it running?", "job", "-h", "127.0.0.1:1", "--data", "x", "f")
 	wantRun(t, 3, "", "no job server can be reached", "job", "-h", "127.0.0.1:1,127.0.0.1:2", "-b", "--data", "x", "f")
+}
+
+func TestNothingToRunWithoutConfig(t *testing.T) {
+	t.Parallel()
+	wantRun(t, 1, "", "no config file was given: -c names one", "-w", t.TempDir())
 }
 
 func TestConfigWithErrorsIsRefused(t *testing.T) {

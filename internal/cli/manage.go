@@ -20,6 +20,7 @@ type manage struct {
 	settings *settings
 	logs     *logFlags
 	check    bool
+	version  bool
 }
 
 func manageCommand() command {
@@ -34,6 +35,7 @@ Signals:
 		define: func(fs *pflag.FlagSet) action {
 			m := &manage{settings: addSettings(fs), logs: addLogFlags(fs)}
 			fs.BoolVarP(&m.check, "check", "Z", false, "Show what would be run, and what is wrong with the config, and end. The same as the command check.")
+			fs.BoolVar(&m.version, "version", false, "Show the version and end. The same as the command version.")
 			fs.BoolP("ignored", "o", false, "Nothing; accepted because GearmanManager does.")
 			return m.run
 		},
@@ -44,6 +46,9 @@ Signals:
 func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 	if err := noArguments(args); err != nil {
 		return err
+	}
+	if m.version {
+		return showVersion(std)
 	}
 	if m.check {
 		return (&check{settings: m.settings}).run(ctx, std, nil)
@@ -78,6 +83,9 @@ func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, lo
 	<-ended
 	if _, stopped := errors.AsType[*signalError](err); stopped {
 		return nil // it has not begun, which is as good as stopped
+	}
+	if errors.Is(err, manager.ErrNothingToRun) && m.settings.file == "" {
+		return fmt.Errorf("%w, and no config file was given: -c names one, -w directories of workers", err)
 	}
 	return err
 }

@@ -64,10 +64,25 @@ func (p *perform) run(ctx context.Context, std *streams, args []string) error {
 	}
 	i := slices.IndexFunc(programs, func(prog manager.Program) bool { return slices.Contains(prog.Functions, function) })
 	if i < 0 {
-		writeProblems(std, problems)
+		writeProblems(std, problemsOf(function, problems))
 		return unknownFunction(function, programs)
 	}
 	return runProgram(ctx, std, cfg, programs[i], function)
+}
+
+// problemsOf selects what may be why a function has no program: what is wrong with
+// its section or with a file of its name, else with any program.
+func problemsOf(function string, problems []config.Problem) []config.Problem {
+	var found []config.Problem
+	for _, p := range problems {
+		if p.Section == function || strings.Contains(p.Message, "/"+function+" ") || strings.Contains(p.Message, "/"+function+".") {
+			found = append(found, p)
+		}
+	}
+	if len(found) == 0 {
+		return problems
+	}
+	return found
 }
 
 // unknownFunction names the functions that there are.
@@ -120,7 +135,7 @@ func runOnce(ctx context.Context, std *streams, spec supervisor.Spec, timeout ti
 		return exit, err
 	}
 	defer func() { err = errors.Join(err, sup.Stop(context.WithoutCancel(ctx))) }()
-	ctx, stop := untilSignal(ctx, std.signals)
+	ctx, stop := untilSignal(ctx, std.signals, false)
 	defer stop()
 	if timeout > 0 {
 		var cancel context.CancelFunc

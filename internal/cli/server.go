@@ -73,7 +73,7 @@ func (s *serve) run(ctx context.Context, std *streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := untilSignal(ctx, std.signals)
+	ctx, stop := untilSignal(ctx, std.signals, false)
 	defer stop()
 	return s.serve(ctx, server, log.Level(min(zerolog.InfoLevel, log.GetLevel())))
 }

@@ -105,7 +105,11 @@ func (v *settingValue) Type() string {
 	switch v.key.Type {
 	case config.Bool:
 		return "bool"
-	case config.Number, config.Seconds, config.Microseconds:
+	case config.Seconds:
+		return "SECONDS"
+	case config.Microseconds:
+		return "MICROSECONDS"
+	case config.Number:
 		return "N"
 	case config.PathList:
 		return "DIR,…"

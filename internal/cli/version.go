@@ -20,11 +20,16 @@ func versionCommand() command {
 				if err := noArguments(args); err != nil {
 					return err
 				}
-				_, err := fmt.Fprintf(std.out, "%s %s (%s, %s/%s)\n", programName, Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-				return err
+				return showVersion(std)
 			}
 		},
 	}
+}
+
+// showVersion writes the version of the program, and what it was built with and for.
+func showVersion(std *streams) error {
+	_, err := fmt.Fprintf(std.out, "%s %s (%s, %s/%s)\n", programName, Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }
 
 // Version is the version of the program: what make put in, else what Go knows of
