@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
-
-// patience bounds every wait for an answer that has to come.
-const patience = 20 * time.Second
 
 // silence is how long a server has to be silent where no answer is expected and
 // no mark can be asked for.
@@ -72,7 +70,7 @@ func (st *stage) actor(name string) (*actor, error) {
 
 // dial connects a new actor.
 func dial(addr, name string) (*actor, error) {
-	nc, err := net.DialTimeout("tcp", addr, patience)
+	nc, err := net.DialTimeout("tcp", addr, testutil.Patience)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +103,7 @@ func (st *stage) perform(s *step) ([]string, error) {
 	case "close":
 		return st.close(a)
 	case "wait":
-		err = a.await(patience)
+		err = a.await(testutil.Patience)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, fmt.Errorf("%s: nothing came", a.name)
 		}
@@ -182,7 +180,7 @@ func (a *actor) send(b []byte) error {
 	if a.closed {
 		return fmt.Errorf("%s is closed", a.name)
 	}
-	_ = a.nc.SetWriteDeadline(time.Now().Add(patience))
+	_ = a.nc.SetWriteDeadline(time.Now().Add(testutil.Patience))
 	if _, err := a.nc.Write(b); errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
@@ -253,7 +251,7 @@ func (a *actor) readPackets(mark string, _ server) ([]string, error) {
 			return nil, err
 		}
 	}
-	_ = a.nc.SetReadDeadline(time.Now().Add(patience))
+	_ = a.nc.SetReadDeadline(time.Now().Add(testutil.Patience))
 	var got []string
 	for {
 		p, err := a.r.Next()
@@ -285,7 +283,7 @@ func (a *actor) readLines(mark string, srv server) ([]string, error) {
 	if err := a.send([]byte(mark + "\r\n")); err != nil {
 		return nil, err
 	}
-	_ = a.nc.SetReadDeadline(time.Now().Add(patience))
+	_ = a.nc.SetReadDeadline(time.Now().Add(testutil.Patience))
 	end := "ERR UNKNOWN_COMMAND Unknown+server+command" + mark + "\r\n"
 	var got []string
 	for {

@@ -20,7 +20,7 @@ func BenchmarkJobs(b *testing.B) {
 				benchmarkJobs(b, startEmbedded(b, options{}), workers, flight)
 			})
 			b.Run(name+"/gearmand", func(b *testing.B) {
-				benchmarkJobs(b, startGearmand(b, gearmandPath(b), options{}), workers, flight)
+				benchmarkJobs(b, startGearmand(b, options{}), workers, flight)
 			})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 // syncFunction is registered by whoever is about to close its connection, and
@@ -38,7 +39,7 @@ func (st *stage) close(a *actor) ([]string, error) {
 			open++
 		}
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(testutil.Patience); time.Now().Before(deadline); {
 		gone, err := st.hasLeft(open)
 		if err != nil {
 			return nil, err
@@ -101,7 +102,7 @@ func (st *stage) list(command string) ([]string, error) {
 	if err := st.watch.send([]byte(command + "\r\n")); err != nil {
 		return nil, err
 	}
-	_ = st.watch.nc.SetReadDeadline(time.Now().Add(patience))
+	_ = st.watch.nc.SetReadDeadline(time.Now().Add(testutil.Patience))
 	var lines []string
 	for {
 		line, err := st.watch.readLine()

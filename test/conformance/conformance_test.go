@@ -30,10 +30,9 @@ func TestEmbedded(t *testing.T) {
 // TestGearmand runs every case on Debian's gearmand.
 func TestGearmand(t *testing.T) {
 	t.Parallel()
-	path := gearmandPath(t)
 	runAll(t, gearmand, func(t *testing.T, o options) server {
 		t.Helper()
-		return startGearmand(t, path, o)
+		return startGearmand(t, o)
 	})
 }
 
@@ -105,11 +104,10 @@ func TestUpdate(t *testing.T) {
 	if !*update {
 		return
 	}
-	path := gearmandPath(t)
 	for _, s := range readScripts(t) {
 		var b strings.Builder
 		for _, c := range s.cases {
-			c.record(t, gearmand, startGearmand(t, path, c.options))
+			c.record(t, gearmand, startGearmand(t, c.options))
 			c.record(t, embedded, startEmbedded(t, c.options))
 			c.write(&b)
 		}

@@ -3,19 +3,20 @@ package conformance
 import (
 	"context"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 // TestDebianTools lets Debian's own worker, client and admin tool, which stand
 // on libgearman, work with the embedded server.
 func TestDebianTools(t *testing.T) {
 	t.Parallel()
-	tool(t, "gearman")
-	tool(t, "gearadmin")
+	testutil.Need(t, "gearman", "gearman-tools")
+	testutil.Need(t, "gearadmin", "gearman-tools")
 	srv := startEmbedded(t, options{})
 	host, port, err := net.SplitHostPort(srv.addr())
 	if err != nil {
@@ -48,23 +49,10 @@ func TestDebianTools(t *testing.T) {
 	}
 }
 
-// tool skips the test if a program is missing; where CI is set it has to be
-// there.
-func tool(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err == nil {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed, and CI is set", name)
-	}
-	t.Skipf("%s is not installed (Debian: gearman-tools)", name)
-}
-
 // run runs a program with an input and returns its output.
 func run(t *testing.T, input, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testutil.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.WaitDelay = time.Second
