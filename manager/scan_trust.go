@@ -53,7 +53,7 @@ func (s *scan) trusted(path string, origin config.Origin) bool {
 			return false
 		}
 		if openToAll(info) {
-			s.note(config.Error, origin, "the file %s is not run: others may write to it or its directory, want chmod o-w %s", path, at)
+			s.note(config.Error, origin, "others may write to %s, so %s is not run, want chmod o-w %s", at, path, at)
 			return false
 		}
 	}

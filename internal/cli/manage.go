@@ -67,7 +67,7 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 
 // fleet runs the manager until SIGTERM or SIGINT.
 func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, log zerolog.Logger) error {
-	fleet, err := manager.New(manager.Config{Settings: cfg, Logger: log})
+	fleet, err := manager.New(manager.Config{Settings: cfg, Logger: log}) //nolint:contextcheck // it waits for nothing
 	if err != nil {
 		return err
 	}

@@ -83,9 +83,15 @@ func (f *fleet) start(ini string, env ...string) {
 	if err := os.WriteFile(path, []byte(ini), 0o600); err != nil {
 		f.tb.Fatal(err)
 	}
-	f.cmd = exec.Command(filepath.Join(bin, "gearman-manager"), "-c", path, "-v")
+	f.run(f.dir, env, "-c", path, "-v")
+}
+
+// run starts the manager in a directory.
+func (f *fleet) run(dir string, env []string, args ...string) {
+	f.tb.Helper()
+	f.cmd = exec.Command(filepath.Join(bin, "gearman-manager"), args...)
 	f.cmd.Env = append(append(os.Environ(), f.id), env...)
-	f.cmd.Dir = f.dir
+	f.cmd.Dir = dir
 	f.cmd.Stdout, f.cmd.Stderr = f.log, f.log
 	f.cmd.WaitDelay = time.Second
 	f.exited = make(chan struct{})

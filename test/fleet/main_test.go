@@ -26,10 +26,11 @@ func run(m *testing.M) int {
 	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
 	bin = dir
 	for out, pkg := range map[string]string{
-		"gearman-manager": "../../cmd/gearman-manager",
-		"plugins/reverse": "../../examples/reverse",
-		"plugins/torture": "./torture",
-		"old/oldworker":   "./oldworker",
+		"gearman-manager":  "../../cmd/gearman-manager",
+		"plugins/reverse":  "../../examples/reverse",
+		"examples/reverse": "../../examples/reverse",
+		"plugins/torture":  "./torture",
+		"old/oldworker":    "./oldworker",
 	} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, out), pkg)
 		if text, err := build.CombinedOutput(); err != nil {
