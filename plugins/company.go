@@ -3,7 +3,8 @@ package plugins
 import "sync"
 
 // company is what the jobs of a process run in: together, or a suspect one
-// alone, so that a job that kills its worker takes no other with it.
+// alone, so that a job that kills its worker takes no other with it. A job that
+// has a process of its own kills nobody else; see suspectList.dangerous.
 type company struct {
 	mu      sync.Mutex
 	changed *sync.Cond

@@ -48,7 +48,7 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	if suspect.GetFail() {
 		return raised(suspect.GetCause())
 	}
-	if !p.company.join(suspect != nil) {
+	if !p.company.join(p.suspects.dangerous(p.key(t))) {
 		return gearclient.Result{Outcome: gearclient.Abandoned}
 	}
 	defer p.company.leave()

@@ -23,10 +23,15 @@ type suspectList struct {
 	mu      sync.Mutex
 	jobs    map[jobKey]*workerpb.SuspectJob
 	waiting map[jobKey]chan struct{}
+	// isolated are those that this worker has seen to end without harm to others:
+	// what performed them had a process of its own.
+	isolated map[jobKey]bool
 }
 
 func newSuspectList(list []*workerpb.SuspectJob) *suspectList {
-	l := &suspectList{jobs: map[jobKey]*workerpb.SuspectJob{}, waiting: map[jobKey]chan struct{}{}}
+	l := &suspectList{
+		jobs: map[jobKey]*workerpb.SuspectJob{}, waiting: map[jobKey]chan struct{}{}, isolated: map[jobKey]bool{},
+	}
 	l.change(list, nil)
 	return l
 }
@@ -45,6 +50,7 @@ func (l *suspectList) change(add []*workerpb.SuspectJob, remove []*workerpb.JobI
 	}
 	for _, id := range remove {
 		delete(l.jobs, keyOf(id))
+		delete(l.isolated, keyOf(id))
 	}
 	l.count.Store(int64(len(l.jobs)))
 }
@@ -59,17 +65,30 @@ func (l *suspectList) find(key jobKey) *workerpb.SuspectJob {
 	return l.jobs[key]
 }
 
+// dangerous reports whether a job is to run alone in its process.
+func (l *suspectList) dangerous(key jobKey) bool {
+	if l.count.Load() == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.jobs[key] != nil && !l.isolated[key]
+}
+
 // forget ends the wait of news.
 func (l *suspectList) forget(key jobKey) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.waiting, key)
+	delete(l.isolated, key)
 }
 
-// news returns a channel that is closed when the job is added next.
+// news notes that a job is isolated, and returns a channel that is closed when it
+// is added next.
 func (l *suspectList) news(key jobKey) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.isolated[key] = true
 	c := l.waiting[key]
 	if c == nil {
 		c = make(chan struct{})

@@ -164,6 +164,37 @@ func TestCrashReissue(t *testing.T) {
 	wantException(t, task, "died 3 times")
 }
 
+// TestCrashBesideAnotherJob: a job that dies in a process of its own does not have
+// to wait until it is alone.
+func TestCrashBesideAnotherJob(t *testing.T) {
+	b := setup(t)
+	w := b.start(t, func(r *workerpb.RunRequest) { r.Slots = append(r.Slots, &workerpb.Slot{Record: 2}) })
+	path := file(t)
+	long, began := b.submit(t, "wait", path)
+	wait(t, "the job's beginning", began)
+	task, _ := b.submit(t, "crash", "x")
+	crashes := func() (all []*workerpb.JobCrashed) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, e := range w.events {
+			if c := e.GetJobCrashed(); c != nil {
+				all = append(all, c)
+			}
+		}
+		return all
+	}
+	for attempt := 1; attempt <= 2; attempt++ {
+		happens(t, "a crash", func() bool { return len(crashes()) == attempt })
+		s := &workerpb.SuspectJob{Job: crashes()[0].GetJob(), Attempts: uint32(attempt), Fail: attempt == 2, Cause: "died twice"}
+		if err := w.Suspect(t.Context(), &workerpb.Suspects{Add: []*workerpb.SuspectJob{s}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantException(t, task, "died twice")
+	makeFile(t, path, "done")
+	wantResult(t, long, "done")
+}
+
 // TestSuspects has jobs that are known before they run: one is answered, one
 // runs alone, and one was taken back.
 func TestSuspects(t *testing.T) {
