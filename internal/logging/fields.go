@@ -9,10 +9,8 @@ const (
 	FieldCause    = "cause"
 	FieldDetail   = "detail" // what is wrong, for people
 	FieldDir      = "dir"
-	FieldDone     = "jobs_done"
 	FieldExit     = "exit" // how a process ended, in words
 	FieldExitCode = "exit_code"
-	FieldFailed   = "jobs_failed"
 	FieldFailures = "failures" // starts that failed in a row
 	FieldFile     = "file"     // with line, a place in a config file
 	FieldFlag     = "flag"     // of the command line
@@ -20,6 +18,8 @@ const (
 	FieldGrace    = "grace_ms"
 	FieldHandle   = "handle" // of a job
 	FieldHurry    = "hurry"  // how often a stop was asked for
+	FieldDone     = "jobs_done"
+	FieldFailed   = "jobs_failed"
 	FieldJobs     = "jobs_in_hand"
 	FieldKey      = "key"    // of a config file
 	FieldKilled   = "killed" // why a process was killed
