@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -415,6 +416,29 @@ func TestDeathBeforeHello(t *testing.T) {
 		}
 		if told := f.worker("resize/1").request.GetSuspects(); len(told) != 1 {
 			t.Errorf("the successor knows of %v", told)
+		}
+	})
+}
+
+// TestTornRecord: a worker that died while it wrote its record ran no handler.
+func TestTornRecord(t *testing.T) {
+	t.Parallel()
+	runPool(t, onePlan(1), nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.begin("H:a:1")
+		file, err := os.OpenFile(f.pool.cfg.records.file.Path(), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = file.Close() }()
+		at := int64(w.request.GetSlots()[0].GetRecord()) * jobrecord.Size
+		if _, err := file.WriteAt([]byte{1, 0, 0, 0}, at); err != nil { // an odd version
+			t.Fatal(err)
+		}
+		w.crash(syscall.SIGKILL)
+		pass(time.Second)
+		if s := seen[JobSuspected](f); len(s) != 0 {
+			t.Errorf("suspects %+v", s)
 		}
 	})
 }

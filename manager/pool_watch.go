@@ -95,12 +95,13 @@ func hands(jobs []recordedJob) []handJob {
 	return hand
 }
 
-// inHand reads the records of a worker.
+// inHand reads the records of a worker. One that was left half written has no job
+// in hand: it is written before the handler runs, and after the answer is out.
 func (p *pool) inHand(w *worker) []recordedJob {
 	var jobs []recordedJob
 	for slot, record := range w.records {
 		s := p.cfg.records.read(record)
-		if !s.Busy || int(s.Server) >= len(p.cfg.servers) || int(s.Function) >= len(p.cfg.plan.Functions) {
+		if s.Torn || !s.Busy || int(s.Server) >= len(p.cfg.servers) || int(s.Function) >= len(p.cfg.plan.Functions) {
 			continue
 		}
 		j := recordedJob{slot: slot, age: p.cfg.clock() - s.Start}

@@ -53,7 +53,8 @@ func (w *Worker) Suspect(ctx context.Context, suspects *workerpb.Suspects) error
 	return call(ctx, w, "tell suspects to", w.c.client.Suspect, suspects)
 }
 
-// Ping is answered by the loop that controls the worker's slots.
+// Ping is answered by a worker whose control is not stuck: it takes the lock without
+// which none of the other calls gets on.
 func (w *Worker) Ping(ctx context.Context) error {
 	return call(ctx, w, "ping", w.c.client.Ping, &workerpb.PingRequest{})
 }
