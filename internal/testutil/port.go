@@ -36,14 +36,18 @@ func FreePort(tb testing.TB) string {
 // connection would not tell the process from another that has taken the port,
 // and a server would know of the connection for a while.
 func listens(pid int, port string) bool {
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	held := sockets(proc)
+	if len(held) == 0 {
+		return false // the system's list may be long
+	}
 	number, _ := strconv.Atoi(port)
 	suffix := fmt.Sprintf(":%04X", number)
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	sockets, _ := os.ReadFile(filepath.Join(proc, "net/tcp")) // the process may be gone
-	for line := range strings.Lines(string(sockets)) {
+	table, _ := os.ReadFile(filepath.Join(proc, "net/tcp")) // the process may be gone
+	for line := range strings.Lines(string(table)) {
 		// proc_pid_net(5): number, local and remote address, state, …, inode.
 		f := strings.Fields(line)
-		if len(f) > 9 && strings.HasSuffix(f[1], suffix) && f[3] == stateListen && holds(proc, "socket:["+f[9]+"]") {
+		if len(f) > 9 && strings.HasSuffix(f[1], suffix) && f[3] == stateListen && held["socket:["+f[9]+"]"] {
 			return true
 		}
 	}
@@ -53,13 +57,14 @@ func listens(pid int, port string) bool {
 // stateListen is TCP_LISTEN of the kernel's net/tcp_states.h, as /proc shows it.
 const stateListen = "0A"
 
-// holds tells whether a process has a descriptor of what is called so.
-func holds(proc, name string) bool {
+// sockets are those that a process has, as its descriptors call them.
+func sockets(proc string) map[string]bool {
+	held := map[string]bool{}
 	links, _ := filepath.Glob(filepath.Join(proc, "fd/*")) // the pattern is good
 	for _, link := range links {
-		if target, err := os.Readlink(link); err == nil && target == name {
-			return true
+		if name, err := os.Readlink(link); err == nil && strings.HasPrefix(name, "socket:") {
+			held[name] = true
 		}
 	}
-	return false
+	return held
 }
