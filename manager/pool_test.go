@@ -420,6 +420,23 @@ func TestDeathBeforeHello(t *testing.T) {
 	})
 }
 
+// TestTimeoutBesideDeafWorker: a late job ends although another worker cannot be told
+// of it.
+func TestTimeoutBesideDeafWorker(t *testing.T) {
+	t.Parallel()
+	runPool(t, timeoutPlan(config.Fail), nil, func(f *fakeFleet) {
+		deaf := f.worker("resize/2")
+		deaf.mu.Lock()
+		deaf.deaf = true
+		deaf.mu.Unlock()
+		f.worker("resize/1").begin("H:a:stuck")
+		pass(10*time.Second + overdueSlack + crashNews)
+		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Worker != "resize/1" || kills[0].Reason != string(killTimeout) {
+			t.Errorf("kills %+v", kills)
+		}
+	})
+}
+
 // TestTornRecord: a worker that died while it wrote its record ran no handler.
 func TestTornRecord(t *testing.T) {
 	t.Parallel()

@@ -145,6 +145,7 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 		p.kill(w, killTimeout, detail)
 		return
 	}
+	w.watchAt = now.Add(crashNews) // it does not live on because another worker does not listen
 	p.account(ctx, marked, w.proc, false, func() { p.kill(w, killTimeout, detail) })
 }
 
