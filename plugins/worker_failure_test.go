@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 )
@@ -99,16 +101,16 @@ func TestTimeoutReissueOfAStuckJob(t *testing.T) {
 	w.ready(t, 2)
 	other, path := file(t), file(t)
 	inHand, began := b.submit(t, "wait", other)
-	wait(t, "the other job", began)
+	testutil.Receive(t, "the other job", began)
 	task, began := b.submit(t, "stuck", path)
-	wait(t, "the job", began)
+	testutil.Receive(t, "the job", began)
 	if r := hears(t, w, (*workerpb.Event).GetRetiring, nil); r.GetReason() != "timeout" {
 		t.Errorf("retiring: %v", r)
 	}
 	stays(t, task, inHand)
 	makeFile(t, other, "finished")
 	wantResult(t, inHand, "finished")
-	wait(t, "the end of the process", w.Done())
+	testutil.Receive(t, "the end of the process", w.Done())
 	if got := w.Exit().String(); got != "exited with status 1" {
 		t.Errorf("the worker %s", got)
 	}
@@ -144,7 +146,7 @@ func TestCrashReissue(t *testing.T) {
 	w := b.start(t, nil)
 	task, _ := b.submit(t, "crash", "x")
 	for attempt := 1; attempt <= 3; attempt++ {
-		happens(t, "a crash", func() bool {
+		testutil.WaitFor(t, "a crash", func() bool {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			n := 0
@@ -171,7 +173,7 @@ func TestCrashBesideAnotherJob(t *testing.T) {
 	w := b.start(t, func(r *workerpb.RunRequest) { r.Slots = append(r.Slots, &workerpb.Slot{Record: 2}) })
 	path := file(t)
 	long, began := b.submit(t, "wait", path)
-	wait(t, "the job's beginning", began)
+	testutil.Receive(t, "the job's beginning", began)
 	task, _ := b.submit(t, "crash", "x")
 	crashes := func() (all []*workerpb.JobCrashed) {
 		w.mu.Lock()
@@ -184,7 +186,7 @@ func TestCrashBesideAnotherJob(t *testing.T) {
 		return all
 	}
 	for attempt := 1; attempt <= 2; attempt++ {
-		happens(t, "a crash", func() bool { return len(crashes()) == attempt })
+		testutil.WaitFor(t, "a crash", func() bool { return len(crashes()) == attempt })
 		s := &workerpb.SuspectJob{Job: crashes()[0].GetJob(), Attempts: uint32(attempt), Fail: attempt == 2, Cause: "died twice"}
 		if err := w.Suspect(t.Context(), &workerpb.Suspects{Add: []*workerpb.SuspectJob{s}}); err != nil {
 			t.Fatal(err)
@@ -230,7 +232,7 @@ func TestSuspects(t *testing.T) {
 	wantResult(t, good, "good")
 
 	inHand, began := b.submit(t, "wait", first)
-	wait(t, "the job", began)
+	testutil.Receive(t, "the job", began)
 	suspect, begun := b.submit(t, "print", second)
 	err = w.Suspect(t.Context(), &workerpb.Suspects{Add: []*workerpb.SuspectJob{{Job: id(suspect, "print", second), Attempts: 1}}})
 	if err != nil {
@@ -247,7 +249,7 @@ func TestSuspects(t *testing.T) {
 	}
 	makeFile(t, first, "done")
 	wantResult(t, inHand, "done")
-	wait(t, "the suspect", begun)
+	testutil.Receive(t, "the suspect", begun)
 	beside, _ := b.submit(t, "echo", "beside")
 	stays(t, beside)
 	makeFile(t, second, "survived")
@@ -264,7 +266,7 @@ func TestManagerIsKilled(t *testing.T) {
 	}{"idle": {"ok", false}, "in a job that prints": {"ok", true}, "before it is ready": {"init hangs", false}} {
 		t.Run(name, func(t *testing.T) {
 			server := startServer(t)
-			b := &bundle{server: server, client: dial(t, server)}
+			b := &bundle{server: server, client: jobtest.NewClient(t, server)}
 			manager := exec.Command(os.Args[0])
 			manager.Env = append(os.Environ(), managerMode+"="+server, "PLUGINS_TEST_MANAGED="+c.mode)
 			out, err := manager.StdoutPipe()
@@ -294,7 +296,7 @@ func TestManagerIsKilled(t *testing.T) {
 			if c.jobs {
 				var began <-chan struct{}
 				task, began = b.submit(t, "print", path)
-				wait(t, "the job", began)
+				testutil.Receive(t, "the job", began)
 			} else if c.mode == "ok" {
 				first, _ := b.submit(t, "echo", "it works")
 				wantResult(t, first, "it works")
@@ -308,7 +310,7 @@ func TestManagerIsKilled(t *testing.T) {
 				makeFile(t, path, "finished")
 				wantResult(t, task, "finished")
 			}
-			happens(t, "the end of the worker", func() bool { return !alive(pid) })
+			testutil.WaitFor(t, "the end of the worker", func() bool { return !alive(pid) })
 		})
 	}
 }
@@ -330,7 +332,7 @@ func TestTerminated(t *testing.T) {
 	w := b.start(t, nil)
 	path := file(t)
 	task, began := b.submit(t, "wait", path)
-	wait(t, "the job", began)
+	testutil.Receive(t, "the job", began)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		if err := syscall.Kill(w.PID(), s); err != nil {
 			t.Fatal(err)
@@ -348,7 +350,7 @@ func TestReleasedInAJob(t *testing.T) {
 	w := b.start(t, nil)
 	path := file(t)
 	task, began := b.submit(t, "wait", path)
-	wait(t, "the job", began)
+	testutil.Receive(t, "the job", began)
 	w.Release()
 	makeFile(t, path, "finished")
 	wantResult(t, task, "finished")
@@ -358,7 +360,7 @@ func TestReleasedInAJob(t *testing.T) {
 // byHand runs the worker as its author does.
 func byHand(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testutil.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), workerEnv("ok")...)
@@ -408,7 +410,7 @@ func TestByHand(t *testing.T) {
 // finish the one in hand.
 func TestWorkByHand(t *testing.T) {
 	server := startServer(t)
-	b := &bundle{server: server, client: dial(t, server)}
+	b := &bundle{server: server, client: jobtest.NewClient(t, server)}
 	cmd := exec.Command(os.Args[0], "work", "-h", server, "-n", "2")
 	cmd.Env = append(os.Environ(), workerEnv("ok")...)
 	if err := cmd.Start(); err != nil {
@@ -421,14 +423,14 @@ func TestWorkByHand(t *testing.T) {
 	wantException(t, failed, "no such image")
 	path := file(t)
 	task, began := b.submit(t, "wait", path)
-	wait(t, "the job", began)
+	testutil.Receive(t, "the job", began)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	<-time.After(50 * time.Millisecond)
 	makeFile(t, path, "finished")
 	wantResult(t, task, "finished")
-	if err := wait(t, "the end", ended); err != nil {
+	if err := testutil.Receive(t, "the end", ended); err != nil {
 		t.Error(err)
 	}
 }

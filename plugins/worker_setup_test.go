@@ -8,18 +8,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/internal/jobserver"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
-
-// patience is how long a test waits for what has to happen.
-const patience = 30 * time.Second
 
 // bundle is all that surrounds a worker. There is one supervisor in a process,
 // so tests that need it run one after the other.
@@ -44,7 +42,7 @@ func setup(t *testing.T) *bundle {
 		}
 	})
 	b := &bundle{server: startServer(t), dir: privateDir(t)}
-	b.client = dial(t, b.server)
+	b.client = jobtest.NewClient(t, b.server)
 	if b.host, err = host.New(host.Config{Supervisor: sup, Dir: b.dir}); err != nil {
 		t.Fatal(err)
 	}
@@ -71,29 +69,7 @@ func privateDir(t *testing.T) string {
 // startServer starts a job server that wakes one worker for a job.
 func startServer(t *testing.T) string {
 	t.Helper()
-	s, err := jobserver.New(jobserver.Config{WorkerWakeup: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Start(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Stop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return s.Addr()
-}
-
-func dial(t *testing.T, server string) *gearclient.Client {
-	t.Helper()
-	c, err := gearclient.NewClient(gearclient.ClientConfig{Servers: []string{server}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
+	return jobtest.StartJobServer(t, jobserver.Config{WorkerWakeup: 1}).Addr()
 }
 
 // worker is a worker process with what it has told.
@@ -138,7 +114,7 @@ func (b *bundle) start(t *testing.T, change func(*workerpb.RunRequest)) *worker 
 	}()
 	t.Cleanup(func() {
 		_ = w.Kill()
-		wait(t, "the end of the process", w.Done())
+		testutil.Receive(t, "the end of the process", w.Done())
 		<-heard
 		if t.Failed() {
 			t.Logf("events %v\nlines %.2000q", w.events, w.lines[:min(len(w.lines), 20)])
@@ -147,38 +123,11 @@ func (b *bundle) start(t *testing.T, change func(*workerpb.RunRequest)) *worker 
 	return w
 }
 
-// wait receives from ch, or fails the test.
-func wait[T any](t *testing.T, what string, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(patience):
-		t.Fatalf("waited %v for %s", patience, what)
-		panic("unreachable")
-	}
-}
-
-// happens polls until ok holds.
-func happens(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	limit := time.After(patience)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited %v for %s", patience, what)
-		}
-	}
-}
-
 // hears waits for an event of one kind that suits, and returns it.
 func hears[E any](t *testing.T, w *worker, get func(*workerpb.Event) *E, suits func(*E) bool) *E {
 	t.Helper()
 	var found *E
-	happens(t, fmt.Sprintf("an event %T", found), func() bool {
+	testutil.WaitFor(t, fmt.Sprintf("an event %T", found), func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		for _, e := range w.events {
@@ -209,7 +158,7 @@ func (w *worker) leaves(t *testing.T, reason string) *workerpb.Counters {
 		t.Errorf("retiring: %v, want %q", got, reason)
 	}
 	w.Release()
-	wait(t, "the end of the process", w.Done())
+	testutil.Receive(t, "the end of the process", w.Done())
 	if got := w.Exit().String(); got != "exited with status 0" {
 		t.Errorf("the worker %s", got)
 	}
@@ -236,7 +185,7 @@ func (b *bundle) submit(t *testing.T, function, workload string) (*gearclient.Ta
 // result waits for a job's end.
 func result(t *testing.T, task *gearclient.Task) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testutil.Patience)
 	defer cancel()
 	b, err := task.Wait(ctx)
 	return string(b), err

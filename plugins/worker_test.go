@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -70,7 +72,7 @@ func TestLifeOfAWorker(t *testing.T) {
 	}
 	path := file(t)
 	task, began := b.submit(t, "wait", path)
-	wait(t, "the job", began)
+	testutil.Receive(t, "the job", began)
 	hears(t, w, (*workerpb.Event).GetBusy, nil)
 	r, err := b.records.Record(1)
 	if err != nil {
@@ -120,7 +122,7 @@ func TestSurroundings(t *testing.T) {
 	task, _ := b.submit(t, "surroundings", "")
 	wantResult(t, task, `"" <nil> /dev/null resize/3 67108864`)
 	w.Release()
-	wait(t, "the end of the process", w.Done())
+	testutil.Receive(t, "the end of the process", w.Done())
 	b.start(t, func(r *workerpb.RunRequest) { r.Limits.MaxData = 100 << 20 })
 	task, _ = b.submit(t, "surroundings", "")
 	wantResult(t, task, `"" <nil> /dev/null resize/3 104857600`)
@@ -163,7 +165,7 @@ func TestPauseAndResume(t *testing.T) {
 	w := b.start(t, nil)
 	path := file(t)
 	inHand, began := b.submit(t, "wait", path)
-	wait(t, "the job", began)
+	testutil.Receive(t, "the job", began)
 	if err := w.Pause(t.Context(), "echo", "wait"); err != nil {
 		t.Error(err)
 	}
@@ -200,7 +202,7 @@ func TestSet(t *testing.T) {
 	for slot := range uint32(2) {
 		hears(t, w, (*workerpb.Event).GetReady, func(r *workerpb.Ready) bool { return r.GetSlot() == slot && r.GetServer() == second })
 	}
-	got, err := dial(t, second).Do(t.Context(), gearclient.Request{Function: "echo", Workload: []byte("hi")})
+	got, err := jobtest.NewClient(t, second).Do(t.Context(), gearclient.Request{Function: "echo", Workload: []byte("hi")})
 	if err != nil || string(got) != "hi" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -262,7 +264,7 @@ func TestMaxRuns(t *testing.T) {
 	var clients sync.WaitGroup
 	for n := range 3 * limit / 5 {
 		clients.Go(func() {
-			c := dial(t, b.server)
+			c := jobtest.NewClient(t, b.server)
 			for i := range 5 {
 				want := fmt.Sprintf("%d/%d", n, i)
 				if got, err := c.Do(t.Context(), gearclient.Request{Function: "echo", Workload: []byte(want)}); err != nil || string(got) != want {
@@ -309,7 +311,7 @@ func TestRemovedAfterKill(t *testing.T) {
 	if err := w.Kill(); err != nil {
 		t.Error(err)
 	}
-	wait(t, "the end", w.Done())
+	testutil.Receive(t, "the end", w.Done())
 	if _, err := os.Stat(b.records.Path()); err != nil {
 		t.Error(err)
 	}
