@@ -137,12 +137,24 @@ func (e JobUndelivered) log(log zerolog.Logger) {
 		Str(logging.FieldDetail, e.Err).Msg("answer of a job did not reach its server")
 }
 
+// connError is the text of an error without the address, which the line says in a
+// field of its own, and with the end of a connection in words.
+func connError(server, text string) string {
+	for _, prefix := range []string{"connect to job server " + server + ": ", "dial tcp " + server + ": ", "connect: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	if text == "EOF" {
+		return "the other side closed the connection"
+	}
+	return text
+}
+
 func (e ServerLost) log(log zerolog.Logger) {
-	log.Warn().Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, e.Err).Msg("job server is not reachable")
+	log.Warn().Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, connError(e.Server, e.Err)).Msg("job server is not reachable")
 }
 
 func (e ServerStillLost) log(log zerolog.Logger) {
-	log.Warn().Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, e.Err).Dur(logging.FieldAfter, e.Since.Round(time.Millisecond)).Msg("job server is still not reachable")
+	log.Warn().Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, connError(e.Server, e.Err)).Dur(logging.FieldAfter, e.Since.Round(time.Millisecond)).Msg("job server is still not reachable")
 }
 
 // A server that is back is said as loudly as that it was lost.
@@ -155,7 +167,7 @@ func (e SlotConnected) log(log zerolog.Logger) {
 }
 
 func (e SlotLost) log(log zerolog.Logger) {
-	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, e.Err).
+	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, connError(e.Server, e.Err)).
 		Msg("slot lost its server")
 }
 

@@ -153,3 +153,19 @@ func TestAlwaysSaid(t *testing.T) {
 		t.Error(line)
 	}
 }
+
+func TestConnError(t *testing.T) {
+	t.Parallel()
+	const server = "127.0.0.1:4730"
+	for text, want := range map[string]string{
+		"connect to job server 127.0.0.1:4730: dial tcp 127.0.0.1:4730: connect: connection refused": "connection refused",
+		"connect to job server 127.0.0.1:4730: dial tcp: lookup q.invalid: no such host":             "dial tcp: lookup q.invalid: no such host",
+		"connect to job server 10.0.0.1:4730: dial tcp 10.0.0.1:4730: i/o timeout":                   "connect to job server 10.0.0.1:4730: dial tcp 10.0.0.1:4730: i/o timeout",
+		"EOF": "the other side closed the connection",
+		"":    "",
+	} {
+		if got := connError(server, text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

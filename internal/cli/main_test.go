@@ -133,7 +133,7 @@ func TestCommandsReference(t *testing.T) {
 	t.Parallel()
 	const file = "../../docs/reference/commands.md"
 	var b strings.Builder
-	b.WriteString("# The command line\n\nMade by `make generate` from the program's own help: do not edit.\n")
+	b.WriteString("# The command line\n\nThis is what `gearman-manager help` says of itself and of each command. A test\ncompares the two; `go test ./internal/cli -update` writes this file.\n")
 	for _, name := range []string{"", "check", "job", "run", "server", "demo", "version", "help"} {
 		title := strings.TrimSuffix("gearman-manager "+name, " ")
 		b.WriteString("\n## " + title + "\n\n```\n" + run(t, "", strings.Fields("help "+name)...).out + "```\n")

@@ -131,7 +131,7 @@ func (s *show) start(ctx context.Context) error {
 	if settings == nil {
 		return fmt.Errorf("load %s: it has errors", s.ini)
 	}
-	if s.manager, err = manager.New(manager.Config{Settings: settings, Self: s.Self, Logger: s.Logger}); err != nil {
+	if s.manager, err = manager.New(manager.Config{Settings: settings, Self: s.Self, Logger: s.Logger}); err != nil { //nolint:contextcheck // it waits for nothing
 		return err
 	}
 	if err := s.manager.Start(ctx); err != nil {
