@@ -72,3 +72,24 @@ func ContextSwitches(tb testing.TB, pid int) int {
 	}
 	return sum
 }
+
+// Descriptors counts the open descriptors of the test process.
+func Descriptors(tb testing.TB) int {
+	tb.Helper()
+	return entries(tb, "/proc/self/fd")
+}
+
+// Threads counts the threads of the test process.
+func Threads(tb testing.TB) int {
+	tb.Helper()
+	return entries(tb, "/proc/self/task")
+}
+
+func entries(tb testing.TB, dir string) int {
+	tb.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return len(list)
+}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 	"github.com/gearman-manager/gearman-manager/plugins"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
@@ -390,7 +391,7 @@ func TestManyJobsAtOnce(t *testing.T) {
 	if _, err := r.run(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	before := descriptors(t)
+	before := testutil.Descriptors(t)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -412,18 +413,9 @@ func TestManyJobsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if after := descriptors(t); after > before {
+	if after := testutil.Descriptors(t); after > before {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }
 
 func BenchmarkJob(b *testing.B) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 	"github.com/gearman-manager/gearman-manager/plugins"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -21,54 +22,6 @@ import (
 )
 
 // These tests run the worker as the manager does, against Debian's gearmand.
-
-// startGearmand starts a job server and returns its address.
-func startGearmand(t *testing.T) string {
-	t.Helper()
-	const path = "/usr/sbin/gearmand"
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no gearmand: ", err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	p, err := shared.Start(supervisor.Spec{
-		Path: path, Args: []string{"-L", "127.0.0.1", "-p", port, "-l", filepath.Join(t.TempDir(), "log")},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Kill(); <-p.Done() })
-	addr := net.JoinHostPort("127.0.0.1", port)
-	poll(t, "gearmand listens", func() bool {
-		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
-		if err != nil {
-			return false
-		}
-		return c.Close() == nil
-	})
-	return addr
-}
-
-func poll(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(time.Minute)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
 
 // logged is what the worker's jobs have logged.
 type logged struct {
@@ -139,23 +92,13 @@ func startWorker(t *testing.T, addr string, slots int, functions ...*workerpb.Fu
 	return w, log
 }
 
-func newClient(t *testing.T, addr string) *gearclient.Client {
-	t.Helper()
-	c, err := gearclient.NewClient(gearclient.ClientConfig{Servers: []string{addr}, MaxData: maxData})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	return c
-}
-
 func function(name string, command ...string) *workerpb.Function {
 	return &workerpb.Function{Name: name, Command: command}
 }
 
 func TestWorkerOnAJobServer(t *testing.T) {
 	t.Parallel()
-	addr := startGearmand(t)
+	addr := testutil.StartGearmand(t).Addr()
 	marker := filepath.Join(t.TempDir(), "crashed")
 	limited := function("limited", "sleep", "300")
 	limited.TimeoutMs = 200
@@ -168,7 +111,7 @@ func TestWorkerOnAJobServer(t *testing.T) {
 		function("missing", "/nonexistent/program"), limited, latin,
 		function("large", "yes"), function("huge", "head", "-c", strconv.Itoa(maxData), "/dev/zero"),
 	)
-	client := newClient(t, addr)
+	client := jobtest.NewClientWith(t, gearclient.ClientConfig{Servers: []string{addr}, MaxData: maxData})
 	do := func(name string) (string, error) {
 		got, err := client.Do(t.Context(), gearclient.Request{Function: name, Workload: []byte("a\nb\n")})
 		return strings.TrimSpace(string(got)), err
@@ -203,7 +146,7 @@ func TestWorkerOnAJobServer(t *testing.T) {
 		t.Errorf("progress: %q, %v, updates %q", got, err, updates)
 	}
 	for _, line := range []string{"log line", "caf\uFFFD"} {
-		poll(t, "the line is logged", func() bool { return log.contains(line) })
+		testutil.WaitFor(t, "the line is logged", func() bool { return log.contains(line) })
 	}
 	if log.contains("retiring:") {
 		t.Error("the worker retires")
@@ -214,13 +157,13 @@ func TestWorkerOnAJobServer(t *testing.T) {
 // started, and their jobs are run by the next worker.
 func TestWorkerIsKilledInAJob(t *testing.T) {
 	t.Parallel()
-	addr := startGearmand(t)
+	addr := testutil.StartGearmand(t).Addr()
 	dir := t.TempDir()
 	slow := function("slow", "sh", "-c", `
 		test -e "$0/pids" && echo by the second && exit
 		sleep 300 & echo $$ $! >"$0/new"; mv "$0/new" "$0/pids"; wait`, dir)
 	first, _ := startWorker(t, addr, 1, slow)
-	client := newClient(t, addr)
+	client := jobtest.NewClient(t, addr)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	task, err := client.Submit(ctx, gearclient.Request{Function: "slow"})
@@ -228,7 +171,7 @@ func TestWorkerIsKilledInAJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pids []string
-	poll(t, "the job runs", func() bool {
+	testutil.WaitFor(t, "the job runs", func() bool {
 		data, err := os.ReadFile(filepath.Join(dir, "pids"))
 		pids = strings.Fields(string(data))
 		return err == nil
@@ -247,7 +190,7 @@ func TestWorkerIsKilledInAJob(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		poll(t, "process "+text+" is gone", func() bool {
+		testutil.WaitFor(t, "process "+text+" is gone", func() bool {
 			_, err := supervisor.StartTimeOf(pid)
 			return errors.Is(err, os.ErrNotExist)
 		})

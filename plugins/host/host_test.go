@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 	"github.com/gearman-manager/gearman-manager/supervisor"
@@ -80,7 +81,7 @@ func (b *bundle) start(t *testing.T, launch host.Launch) *host.Worker {
 		_ = w.Kill()
 		for range w.Events() {
 		}
-		within(t, "the end of the worker", w.Done())
+		testutil.Receive(t, "the end of the worker", w.Done())
 	})
 	return w
 }
@@ -111,10 +112,10 @@ func TestDrain(t *testing.T) {
 	if err := w.Drain(t.Context(), "stop"); err != nil {
 		t.Fatal(err)
 	}
-	if reason := within(t, "retiring", w.Events()).GetRetiring().GetReason(); reason != "stop" {
+	if reason := testutil.Receive(t, "retiring", w.Events()).GetRetiring().GetReason(); reason != "stop" {
 		t.Errorf("retires because of %q", reason)
 	}
-	if left := within(t, "left", w.Events()).GetLeft(); left == nil {
+	if left := testutil.Receive(t, "left", w.Events()).GetLeft(); left == nil {
 		t.Error("no Left")
 	}
 	select {
@@ -124,10 +125,10 @@ func TestDrain(t *testing.T) {
 	}
 	w.Release()
 	w.Release()
-	if ev := within(t, "the end of the stream", w.Events()); ev != nil {
+	if ev := testutil.Receive(t, "the end of the stream", w.Events()); ev != nil {
 		t.Errorf("got %v after Left", ev)
 	}
-	within(t, "the end", w.Done())
+	testutil.Receive(t, "the end", w.Done())
 	if exit := w.Exit(); !exit.Success() {
 		t.Error(exit)
 	}
@@ -142,10 +143,10 @@ func TestKill(t *testing.T) {
 	if err := w.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if ev := within(t, "the end of the stream", w.Events()); ev != nil {
+	if ev := testutil.Receive(t, "the end of the stream", w.Events()); ev != nil {
 		t.Errorf("got %v", ev)
 	}
-	within(t, "the end", w.Done())
+	testutil.Receive(t, "the end", w.Done())
 	if exit := w.Exit(); exit.Signal != syscall.SIGKILL {
 		t.Error(exit)
 	}
@@ -166,7 +167,7 @@ func TestLastEvents(t *testing.T) {
 		}
 	}
 	w.Release()
-	within(t, "the process's end", w.Process().Done())
+	testutil.Receive(t, "the process's end", w.Process().Done())
 	n := uint32(0)
 	for ev := range w.Events() {
 		if got := ev.GetBusy().GetSlot(); got != n {
@@ -177,7 +178,7 @@ func TestLastEvents(t *testing.T) {
 	if n != burst {
 		t.Errorf("%d of %d events arrived", n, burst)
 	}
-	within(t, "the end", w.Done())
+	testutil.Receive(t, "the end", w.Done())
 	if w.Exit().Code != 5 {
 		t.Error(w.Exit())
 	}
@@ -186,7 +187,7 @@ func TestLastEvents(t *testing.T) {
 func TestStreamEnds(t *testing.T) {
 	b := setup(t, nil)
 	w := b.start(t, b.launch("stream ends"))
-	if ev := within(t, "the end of the stream", w.Events()); ev != nil {
+	if ev := testutil.Receive(t, "the end of the stream", w.Events()); ev != nil {
 		t.Errorf("got %v", ev)
 	}
 	if w.Err() != nil {
@@ -212,7 +213,7 @@ func TestOutputAndEnvironment(t *testing.T) {
 	}
 	w := b.start(t, launch)
 	w.Release()
-	within(t, "the end", w.Done())
+	testutil.Receive(t, "the end", w.Done())
 	slices.Sort(got)
 	want := []string{
 		"stderr a warning",
@@ -295,23 +296,14 @@ func TestDescriptorsAndDirectories(t *testing.T) {
 		_ = w.Kill()
 		for range w.Events() {
 		}
-		within(t, "the end", w.Done())
+		testutil.Receive(t, "the end", w.Done())
 	}
 	round("ok") // whatever is opened once
-	before := descriptors(t)
+	before := testutil.Descriptors(t)
 	for _, mode := range []string{"ok", "exit", "garbage", "burst", "run refused", "ok"} {
 		round(mode)
 	}
-	if after := descriptors(t); after > before {
+	if after := testutil.Descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
@@ -227,16 +226,4 @@ func echo(call, what string) error { return fmt.Errorf("%s got %s", call, what) 
 
 func busy(slot uint32) *workerpb.Event {
 	return &workerpb.Event{Event: &workerpb.Event_Busy{Busy: &workerpb.Busy{Slot: slot}}}
-}
-
-// within fails the test if ch does not deliver in a generous time.
-func within[T any](t *testing.T, what string, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(20 * time.Second):
-		t.Fatalf("waited 20 s for %s", what)
-		panic("unreachable")
-	}
 }
