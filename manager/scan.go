@@ -78,7 +78,7 @@ func (s *scan) command(f config.Function, words []string) (Program, bool) {
 		s.note(config.Error, origin, "the program %s %v, want an executable file", words[0], err)
 		return Program{}, false
 	}
-	if !s.usable(path, origin) {
+	if !s.sayable(origin, append([]string{f.Name()}, words...)...) || !s.usable(path, origin) {
 		return Program{}, false
 	}
 	p := Program{Path: path, Kind: kind, Origin: origin}

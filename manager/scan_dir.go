@@ -103,6 +103,9 @@ func (s *scan) file(path string, origin config.Origin) {
 	if kind == KindPHP && !s.trusted(path, origin) || kind != KindPHP && !s.usable(path, origin) {
 		return
 	}
+	if kind == KindExec && !s.sayable(origin, path) {
+		return
+	}
 	p := Program{Path: path, Kind: kind, Pear: kind == KindPHP && f.Mode() == "pear", Origin: origin}
 	if kind != KindPlugin {
 		p.Functions = []string{name}

@@ -270,6 +270,15 @@ func trustCases() []scanCase {
 			},
 		},
 		{
+			name: "not in UTF-8", ini: "[GearmanManager]\nworker_dir = DIR/w\n[x]\ncommand = DIR/w/b \xe9\n",
+			files:    map[string]file{"w/b": {script, 0o755, ""}, "w/caf\xe9": {script, 0o755, ""}},
+			programs: []string{"exec DIR/w/b b = DIR/w/b"},
+			problems: []string{
+				`error config.ini:4: [x] command: "\xe9" is not run: it is not in UTF-8, want a name and arguments that are`,
+				`error config.ini:2: [GearmanManager] worker_dir: "DIR/w/caf\xe9" is not run: it is not in UTF-8, want a name and arguments that are`,
+			},
+		},
+		{
 			name: "writable directories above", ini: "[GearmanManager]\nworker_dir = DIR/w\n[x]\ncommand = DIR/open/link\n[y]\ncommand = DIR/open/sub/a\n",
 			files: map[string]file{
 				"w/b": {script, 0o755, ""}, "open/sub/a": {script, 0o755, ""}, "open/link": {link: "DIR/w/b"},

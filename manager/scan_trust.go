@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"unicode/utf8"
 
 	"github.com/gearman-manager/gearman-manager/config"
 )
@@ -68,6 +69,18 @@ func above(path string) (dirs []string) {
 			return dirs
 		}
 	}
+}
+
+// sayable reports whether what belongs to an executable can be told to its worker, which takes UTF-8 only, and notes it when not. One that
+// cannot would keep every other of its pool from being told.
+func (s *scan) sayable(origin config.Origin, texts ...string) bool {
+	for _, text := range texts {
+		if !utf8.ValidString(text) {
+			s.note(config.Error, origin, "%q is not run: it is not in UTF-8, want a name and arguments that are", text)
+			return false
+		}
+	}
+	return true
 }
 
 // usable reports whether a file may and can be executed, and notes it when not.
