@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/config"
 )
 
 func TestParseTime(t *testing.T) {
@@ -100,5 +102,20 @@ func TestNextVerbosity(t *testing.T) {
 		if text = nextVerbosity(text); text != want {
 			t.Fatalf("%s, want %s", text, want)
 		}
+	}
+}
+
+func TestProblemsOf(t *testing.T) {
+	t.Parallel()
+	file := config.Problem{Section: config.GlobalSection, Message: "the file /w/sum is empty, want a program"}
+	script := config.Problem{Section: config.GlobalSection, Message: "the file /w/sum.sh is empty, want a program"}
+	section := config.Problem{Section: "sum", Message: "the program nosuch is not on the PATH"}
+	other := config.Problem{Section: config.GlobalSection, Message: "the file /w/sums is empty, want a program"}
+	all := []config.Problem{file, script, section, other}
+	if got := problemsOf("sum", all); !slices.Equal(got, all[:3]) {
+		t.Errorf("of sum: %v", got)
+	}
+	if got := problemsOf("else", all); !slices.Equal(got, all) {
+		t.Errorf("of a function that no problem names: %v, want all", got)
 	}
 }
