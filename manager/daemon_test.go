@@ -10,7 +10,6 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +21,8 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
 // daemonEnv makes the test binary a manager of its own, and says of what.
@@ -143,7 +144,7 @@ func (d *daemon) said(word string) (rest []string) {
 
 func (d *daemon) wait(word string, n int) {
 	d.t.Helper()
-	poll(d.t, fmt.Sprintf("%d times %q", n, word), func() bool { return len(d.said(word)) >= n })
+	testutil.WaitFor(d.t, fmt.Sprintf("%d times %q", n, word), func() bool { return len(d.said(word)) >= n })
 }
 
 // allGone waits until none of its workers is left.
@@ -154,7 +155,7 @@ func (d *daemon) allGone() {
 		if err != nil {
 			d.t.Fatal(err)
 		}
-		poll(d.t, fmt.Sprintf("worker %d is gone", pid), func() bool { return !running(pid) })
+		testutil.WaitFor(d.t, fmt.Sprintf("worker %d is gone", pid), func() bool { return !running(pid) })
 	}
 }
 
@@ -187,7 +188,7 @@ func TestKilledManager(t *testing.T) {
 			Pools: []PoolPlan{dedicated("wait", 4), dedicated("print", 2), command("sleep", 4, "/bin/sh", "-c", "sleep 0.5; echo slept")},
 		})
 		d.wait("connected", 10)
-		client := newClient(t, addr)
+		client := jobtest.NewClient(t, addr)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		var tasks []*gearclient.Task
@@ -198,8 +199,8 @@ func TestKilledManager(t *testing.T) {
 			}
 			tasks = append(tasks, task)
 		}
-		admin := newAdmin(t, addr)
-		poll(t, "all jobs run", func() bool {
+		admin := jobtest.NewAdmin(t, addr)
+		testutil.WaitFor(t, "all jobs run", func() bool {
 			list, err := admin.Status(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -283,7 +284,7 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("ended: %v", second.said("ended"))
 	}
 	first.allGone()
-	poll(t, "the dead one's directory is removed", func() bool {
+	testutil.WaitFor(t, "the dead one's directory is removed", func() bool {
 		entries, err := os.ReadDir(dir)
 		return err == nil && len(entries) == 1
 	})
@@ -300,35 +301,13 @@ func TestIdleManager(t *testing.T) {
 	// ticker would have no quiet time at all.
 	const length = 2 * time.Second
 	for range 10 {
-		before := switches(t, d.cmd.Process.Pid)
+		before := testutil.ContextSwitches(t, d.cmd.Process.Pid)
 		<-time.After(length)
-		n := switches(t, d.cmd.Process.Pid) - before
+		n := testutil.ContextSwitches(t, d.cmd.Process.Pid) - before
 		t.Logf("%d voluntary context switches in %v", n, length)
 		if n < int(length/time.Second) {
 			return
 		}
 	}
 	t.Error("an idle manager wakes up all the time")
-}
-
-// switches adds up the voluntary context switches of a process's threads.
-func switches(t *testing.T, pid int) (sum int) {
-	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		data, _ := os.ReadFile(file) // a thread may end
-		for line := range strings.Lines(string(data)) {
-			if text, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
-				n, err := strconv.Atoi(strings.TrimSpace(text))
-				if err != nil {
-					t.Fatal(err)
-				}
-				sum += n
-			}
-		}
-	}
-	return sum
 }

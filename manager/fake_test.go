@@ -284,8 +284,13 @@ func (f *fakeFleet) states() map[State]int {
 func seen[T Event](f *fakeFleet) []T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return only[T](f.events)
+}
+
+// only returns the events of type T.
+func only[T Event](events []Event) []T {
 	var out []T
-	for _, e := range f.events {
+	for _, e := range events {
 		if e, ok := e.(T); ok {
 			out = append(out, e)
 		}

@@ -17,6 +17,9 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/jobserver"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
 // fleet is a manager with real workers: the test binary in the part of a plugin.
@@ -71,7 +74,7 @@ func settings(t *testing.T, addr string) *config.Config {
 // startFleet starts a manager, which is stopped at the end of the test.
 func startFleet(t *testing.T, addr string, pools ...PoolPlan) *fleet {
 	t.Helper()
-	f := &fleet{t: t, client: newClient(t, addr), admin: newAdmin(t, addr)}
+	f := &fleet{t: t, client: jobtest.NewClient(t, addr), admin: jobtest.NewAdmin(t, addr)}
 	m, err := New(Config{
 		Settings: settings(t, addr), Plan: &Plan{Pools: pools}, Hostname: "web1",
 		Env:    append(os.Environ(), "GORACE=atexit_sleep_ms=0"),
@@ -108,7 +111,7 @@ func (f *fleet) stop() time.Duration {
 // registered waits until the job server counts that many workers of a function.
 func (f *fleet) registered(function string, want int) {
 	f.t.Helper()
-	poll(f.t, fmt.Sprintf("%d workers of %s are registered", want, function), func() bool { return f.count(function) == want })
+	testutil.WaitFor(f.t, fmt.Sprintf("%d workers of %s are registered", want, function), func() bool { return f.count(function) == want })
 }
 
 func (f *fleet) count(function string) int {
@@ -163,7 +166,7 @@ func (f *fleet) submitWait(n int, duration string) (answers func() []string) {
 // busy waits until that many jobs are in hand, and returns their workers' pids.
 func (f *fleet) busy(want int) (pids []int) {
 	f.t.Helper()
-	poll(f.t, fmt.Sprintf("%d jobs are in hand", want), func() bool {
+	testutil.WaitFor(f.t, fmt.Sprintf("%d jobs are in hand", want), func() bool {
 		pids = nil
 		for _, p := range f.Snapshot().Pools {
 			for _, w := range p.Workers {
@@ -181,13 +184,7 @@ func (f *fleet) busy(want int) (pids []int) {
 func happened[T Event](f *fleet) []T {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []T
-	for _, e := range f.events {
-		if e, ok := e.(T); ok {
-			out = append(out, e)
-		}
-	}
-	return out
+	return only[T](f.events)
 }
 
 func TestFleetRegisters(t *testing.T) {
@@ -214,7 +211,7 @@ func TestFleetRegisters(t *testing.T) {
 		if got, err := f.do("echo", "hello"); got != "hello" || err != nil {
 			t.Errorf("got %q, %v", got, err)
 		}
-		poll(t, "the job is counted", func() bool { return f.Snapshot().Pools[0].Done == 1 })
+		testutil.WaitFor(t, "the job is counted", func() bool { return f.Snapshot().Pools[0].Done == 1 })
 		s := f.Snapshot()
 		if len(s.Pools[0].Workers) != 20 {
 			t.Errorf("snapshot %+v", s)
@@ -270,7 +267,7 @@ func TestHurry(t *testing.T) {
 	pid := f.busy(1)[0]
 	stopped := make(chan time.Duration, 1)
 	go func() { stopped <- f.stop() }()
-	poll(t, "the fleet stops", func() bool { return len(happened[FleetStopping](f)) == 1 })
+	testutil.WaitFor(t, "the fleet stops", func() bool { return len(happened[FleetStopping](f)) == 1 })
 	f.Hurry()
 	took := <-stopped
 	if took < 900*time.Millisecond || took > 20*time.Second {
@@ -294,7 +291,7 @@ func TestKilledWorkers(t *testing.T) {
 		}
 		begun := time.Now()
 		f.registered("wait", 6)
-		poll(t, "all have exited", func() bool { return len(happened[WorkerExited](f)) == 6 })
+		testutil.WaitFor(t, "all have exited", func() bool { return len(happened[WorkerExited](f)) == 6 })
 		t.Logf("the fleet was whole again after %v", time.Since(begun))
 		for _, got := range answers() {
 			if got != "waited" {
@@ -430,7 +427,7 @@ func TestRecycle(t *testing.T) {
 			}
 		}
 		// A job is counted when its answer is out.
-		poll(t, "40 jobs are counted", func() bool { return f.Snapshot().Pools[0].Done == 40 })
+		testutil.WaitFor(t, "40 jobs are counted", func() bool { return f.Snapshot().Pools[0].Done == 40 })
 	})
 }
 
@@ -439,8 +436,8 @@ func TestPanic(t *testing.T) {
 	if _, err := f.do("panic", ""); err == nil || !strings.Contains(err.Error(), "no luck") {
 		t.Errorf("got %v", err)
 	}
-	poll(t, "the worker is replaced", func() bool { return len(happened[WorkerReady](f)) == 2 })
-	poll(t, "the worker has left", func() bool { return len(happened[WorkerExited](f)) == 1 })
+	testutil.WaitFor(t, "the worker is replaced", func() bool { return len(happened[WorkerReady](f)) == 2 })
+	testutil.WaitFor(t, "the worker has left", func() bool { return len(happened[WorkerExited](f)) == 1 })
 	if e := happened[WorkerExited](f)[0]; e.Retired != "panic" || e.Done != 1 || e.Failed != 1 {
 		t.Errorf("exit %+v", e)
 	}
@@ -520,7 +517,7 @@ func TestBrokenProgram(t *testing.T) {
 	if got, err := f.do("echo", "hello"); got != "hello" || err != nil {
 		t.Errorf("the others: %q, %v", got, err)
 	}
-	poll(t, "several starts fail", func() bool { return len(happened[StartFailed](f)) > 4 })
+	testutil.WaitFor(t, "several starts fail", func() bool { return len(happened[StartFailed](f)) > 4 })
 	text := happened[StartFailed](f)[0].Err.Error()
 	if !strings.Contains(text, path) || !strings.Contains(text, `"hello, I am no plugin"`) {
 		t.Error(text)
@@ -537,15 +534,14 @@ func TestBrokenProgram(t *testing.T) {
 // TestNoServer: work starts when a job server appears, and its absence is said
 // once for the fleet.
 func TestNoServer(t *testing.T) {
-	addr := freeAddr(t)
+	addr := testutil.FreeAddr(t)
 	f := startFleet(t, addr, dedicated("echo", 5))
-	poll(t, "the server is missed", func() bool { return len(happened[SlotLost](f)) >= 5 })
+	testutil.WaitFor(t, "the server is missed", func() bool { return len(happened[SlotLost](f)) >= 5 })
 	if lost := happened[ServerLost](f); len(lost) != 1 || lost[0].Server != addr {
 		t.Errorf("said %+v", lost)
 	}
-	startedLate := startServerAt(t, addr)
-	defer startedLate()
-	poll(t, "the server is found", func() bool { return len(happened[ServerReached](f)) == 1 })
+	jobtest.StartJobServer(t, jobserver.Config{Addr: addr})
+	testutil.WaitFor(t, "the server is found", func() bool { return len(happened[ServerReached](f)) == 1 })
 	if got, err := f.do("echo", "hello"); got != "hello" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -655,7 +651,7 @@ func TestMakePlan(t *testing.T) {
 	if err := m.Start(t.Context()); !errors.Is(err, ErrStarted) {
 		t.Errorf("a second start: %v", err)
 	}
-	got, err := newClient(t, addr).Do(t.Context(), gearclient.Request{Function: "echo", Workload: []byte("hello")})
+	got, err := jobtest.NewClient(t, addr).Do(t.Context(), gearclient.Request{Function: "echo", Workload: []byte("hello")})
 	if string(got) != "hello" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
