@@ -193,6 +193,16 @@ func start(t *testing.T, spec supervisor.Spec) *supervisor.Process {
 	return p
 }
 
+// startReady starts a process and waits until it is ready; pid is the one that
+// it names in its line "ready PID", its own or that of another.
+func startReady(t *testing.T, spec supervisor.Spec) (p *supervisor.Process, pid int) {
+	t.Helper()
+	lines, w := pipe(t)
+	spec.Stdout = w
+	p = start(t, spec)
+	return p, pidIn(t, lines, "ready")
+}
+
 func wait(t *testing.T, p *supervisor.Process) supervisor.Exit {
 	t.Helper()
 	select {
@@ -201,21 +211,6 @@ func wait(t *testing.T, p *supervisor.Process) supervisor.Exit {
 	case <-time.After(time.Minute):
 		t.Fatalf("%s (pid %d) did not end", p.Name(), p.PID())
 		panic("unreachable")
-	}
-}
-
-// eventually polls for what no signal tells.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within 30 s: %s", what)
-		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
@@ -122,7 +123,7 @@ func TestCloseDoesNotWaitForAnotherHolder(t *testing.T) {
 	spec.Stdout, spec.KeepGroup = out.Writer(), true
 	wait(t, start(t, spec))
 	var member int
-	eventually(t, "the member says its pid", func() bool {
+	testutil.WaitFor(t, "the member says its pid", func() bool {
 		for _, line := range got.all() {
 			_, _ = fmt.Sscanf(line, "ready %d", &member)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
@@ -80,11 +81,7 @@ func TestUsageIsTheChildsOwn(t *testing.T) {
 
 func TestSignalGoesToTheLeaderOnly(t *testing.T) {
 	t.Parallel()
-	lines, w := pipe(t)
-	spec := child("leader")
-	spec.Stdout = w
-	p := start(t, spec)
-	member := pidIn(t, lines, "ready")
+	p, member := startReady(t, child("leader"))
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -118,11 +115,7 @@ func orphan(t *testing.T, pid int) supervisor.Exit {
 
 func TestAStubbornGroupIsKilled(t *testing.T) {
 	t.Parallel()
-	lines, w := pipe(t)
-	spec := child("stubborn")
-	spec.Stdout = w
-	p := start(t, spec)
-	pidIn(t, lines, "ready")
+	p, _ := startReady(t, child("stubborn"))
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		if err := p.Signal(sig); err != nil {
 			t.Fatal(err)
@@ -138,11 +131,7 @@ func TestAStubbornGroupIsKilled(t *testing.T) {
 
 func TestKillReachesTheWholeGroup(t *testing.T) {
 	t.Parallel()
-	lines, w := pipe(t)
-	spec := child("leader")
-	spec.Stdout = w
-	p := start(t, spec)
-	member := pidIn(t, lines, "ready")
+	p, member := startReady(t, child("leader"))
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,11 +182,9 @@ func TestKeepGroupSparesTheMembers(t *testing.T) {
 
 func TestKeepGroupKillsTheLeaderAlone(t *testing.T) {
 	t.Parallel()
-	lines, w := pipe(t)
 	spec := child("leader")
-	spec.Stdout, spec.KeepGroup = w, true
-	p := start(t, spec)
-	member := pidIn(t, lines, "ready")
+	spec.KeepGroup = true
+	p, member := startReady(t, spec)
 	if err := p.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -285,11 +272,7 @@ func TestIdentityOfAProcess(t *testing.T) {
 
 func TestKillLeftoverKillsTheGroup(t *testing.T) {
 	t.Parallel()
-	lines, w := pipe(t)
-	spec := child("leader")
-	spec.Stdout = w
-	p := start(t, spec)
-	member := pidIn(t, lines, "ready")
+	p, member := startReady(t, child("leader"))
 	if found, err := supervisor.KillLeftover(p.PID(), p.StartTime()); !found || err != nil {
 		t.Fatalf("%v, %v", found, err)
 	}
@@ -350,7 +333,7 @@ func TestFailedStartsBesideOthers(t *testing.T) {
 
 func TestFiveHundredEndAtOnce(t *testing.T) {
 	const children = 500
-	before := threads(t)
+	before := testutil.Threads(t)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -365,7 +348,7 @@ func TestFiveHundredEndAtOnce(t *testing.T) {
 	if got := len(shared.Processes()); got < children {
 		t.Errorf("%d processes are known", got)
 	}
-	if after := threads(t); after > before+10 {
+	if after := testutil.Threads(t); after > before+10 {
 		t.Errorf("%d threads for %d children, %d before", after, children, before)
 	}
 	_ = w.Close() // the end of file that all of them wait for
@@ -374,15 +357,6 @@ func TestFiveHundredEndAtOnce(t *testing.T) {
 			t.Errorf("child %d: %v", i, e)
 		}
 	}
-}
-
-func threads(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }
 
 func TestNoDescriptorStays(t *testing.T) {
@@ -406,22 +380,13 @@ func TestNoDescriptorStays(t *testing.T) {
 		}
 	}
 	t.Run("once", func(*testing.T) { run() })
-	before := descriptors(t)
+	before := testutil.Descriptors(t)
 	for range 20 {
 		t.Run("again", func(*testing.T) { run() })
 	}
-	if after := descriptors(t); after > before+20 { // the pipes of the enclosing test are closed at its end
+	if after := testutil.Descriptors(t); after > before+20 { // the pipes of the enclosing test are closed at its end
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }
 
 func TestProcessesAreListedWhileTheyLive(t *testing.T) {
@@ -447,11 +412,9 @@ func TestProcessesAreListedWhileTheyLive(t *testing.T) {
 
 func TestPdeathsigMeansOurDeath(t *testing.T) {
 	t.Parallel()
-	lines, w := pipe(t)
 	spec := child("supervise", "stubborn")
-	spec.Stdout, spec.KeepGroup = w, true
-	manager := start(t, spec)
-	worker := pidIn(t, lines, "ready")
+	spec.KeepGroup = true
+	manager, worker := startReady(t, spec)
 	if err := manager.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -465,11 +428,7 @@ func TestPdeathsigMeansOurDeath(t *testing.T) {
 // The worker's group goes too, which its manager would have seen to.
 func TestTheGroupOfAnOrphanGoesWithIt(t *testing.T) {
 	t.Parallel()
-	lines, w := pipe(t)
-	spec := child("supervise", "leader")
-	spec.Stdout = w
-	manager := start(t, spec)
-	member := pidIn(t, lines, "ready")
+	manager, member := startReady(t, child("supervise", "leader"))
 	if err := manager.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
