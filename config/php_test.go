@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
 // readWithPHP gives the files to PHP's own parser, all in one process.
@@ -33,13 +35,7 @@ type phpRead map[place][]string
 // askPHP returns PHP's reading of each text, or skips the test where there is no PHP.
 func askPHP(t *testing.T, texts []string) []phpRead {
 	t.Helper()
-	php, err := exec.LookPath("php")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("php is missing, and CI is set")
-		}
-		t.Skip("php is missing")
-	}
+	php := testutil.Need(t, "php", "php-cli")
 	encoded := make([][]byte, len(texts)) // []byte is base64 in JSON
 	for i, text := range texts {
 		encoded[i] = []byte(text)

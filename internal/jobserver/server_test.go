@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
-
-// patience bounds every wait for what has to happen.
-const patience = 20 * time.Second
 
 // events collects what a server tells.
 type events struct {
@@ -40,7 +38,7 @@ func (e *events) tell(ev Event) {
 // wait waits for an event that fits.
 func (e *events) wait(t *testing.T, fits func(Event) bool) Event {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(testutil.Patience)
 	for {
 		e.mu.Lock()
 		for _, ev := range e.seen {
@@ -77,7 +75,7 @@ func start(t *testing.T, conf Config) (*Server, *events) {
 // stop stops a server.
 func stop(t *testing.T, s *Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testutil.Patience)
 	defer cancel()
 	if err := s.Stop(ctx); err != nil {
 		t.Error(err)
@@ -99,7 +97,7 @@ func connect(t *testing.T, s *Server) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(patience))
+	_ = nc.SetDeadline(time.Now().Add(testutil.Patience))
 	return &client{t, nc, wire.NewReader(nc, wire.Response, 0)}
 }
 

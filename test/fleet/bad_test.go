@@ -12,6 +12,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
 // waitLog waits until the log holds every text.
@@ -168,11 +169,7 @@ func TestServersThatAreNone(t *testing.T) {
 	}
 	f.waitLog(stranger, "127.0.0.1:"+missing, "no Gearman job server")
 	late := testutil.StartGearmandAt(t, missing)
-	client, err := gearclient.NewClient(gearclient.ClientConfig{Servers: []string{late.Addr()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = client.Close() }()
+	client := jobtest.NewClient(t, late.Addr())
 	if got, err := client.Do(f.ctx(), gearclient.Request{Function: "echo", Workload: []byte("late")}); string(got) != "late" {
 		t.Errorf("the server that came late: %q, %v", got, err)
 	}

@@ -8,13 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/internal/testutil/jobtest"
 )
 
 // mark is the variable by which a test knows the processes of its fleet again.
@@ -30,43 +30,15 @@ type fleet struct {
 	dir    string
 	cmd    *exec.Cmd
 	exited chan struct{}
-	log    *logBuffer
-}
-
-// logBuffer keeps what the manager logs.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	log    *testutil.Buffer
 }
 
 // newFleet starts a gearmand and prepares a manager; start starts it.
 func newFleet(tb testing.TB) *fleet {
 	tb.Helper()
-	f := &fleet{tb: tb, server: testutil.StartGearmand(tb), dir: tb.TempDir(), log: &logBuffer{}}
+	f := &fleet{tb: tb, server: testutil.StartGearmand(tb), dir: tb.TempDir(), log: &testutil.Buffer{}}
+	f.client, f.admin = jobtest.NewClient(tb, f.server.Addr()), jobtest.NewAdmin(tb, f.server.Addr())
 	f.id = fmt.Sprintf("%s=%d-%s", mark, os.Getpid(), filepath.Base(f.dir)+strings.ReplaceAll(tb.Name(), "/", "-"))
-	var err error
-	if f.client, err = gearclient.NewClient(gearclient.ClientConfig{Servers: []string{f.server.Addr()}}); err != nil {
-		tb.Fatal(err)
-	}
-	if f.admin, err = gearclient.NewAdmin(gearclient.AdminConfig{Server: f.server.Addr()}); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		_ = f.client.Close()
-		_ = f.admin.Close()
-	})
 	return f
 }
 
