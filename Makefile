@@ -38,9 +38,10 @@ e2e: ## Test the whole product and both job servers, nothing else
 bench: ## Compare speed, CPU and memory with other workers (BENCHTIME=3s, BENCHFLAGS='-runs 3 -rows plugin,php')
 	go run ./bench -time '$(BENCHTIME)' $(BENCHFLAGS)
 
-generate: ## Generate the gRPC code and the config reference
+generate: ## Generate the gRPC code and the reference pages
 	$(TOOL) buf generate
 	go test ./config -run '^TestReference$$' -update
+	go test ./internal/cli -run '^TestHelp$$|^TestCommandsReference$$' -update
 
 demo: build ## Start job server, manager and workers, send them jobs (KEEP=1 stays up)
 	bin/gearman-manager demo $(if $(filter-out 0,$(KEEP)),--keep)

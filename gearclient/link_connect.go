@@ -95,5 +95,8 @@ func notGearman(err error) error {
 	if _, ok := errors.AsType[*wire.FormatError](err); ok {
 		return fmt.Errorf("what listens there is no Gearman job server: %w", err)
 	}
+	if silence, ok := errors.AsType[*SilenceError](err); ok {
+		return silence
+	}
 	return fmt.Errorf("no answer from a Gearman job server: %w", err)
 }

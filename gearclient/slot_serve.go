@@ -231,8 +231,8 @@ func (s *slot) sendBackLate(ctx context.Context) {
 
 // handled runs the handler, or answers in its place.
 func (s *slot) handled(ctx context.Context, job *Job, bad error) Result {
-	if bad != nil {
-		return Result{Raised, []byte("workload over the worker's limit: " + bad.Error())}
+	if bad, ok := errors.AsType[*wire.TooLargeError](bad); ok {
+		return Result{Raised, fmt.Appendf(nil, "workload of %d bytes is over the worker's limit of %d", bad.Size, bad.Limit)}
 	}
 	if !s.busy {
 		s.busy = true

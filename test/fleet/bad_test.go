@@ -66,7 +66,7 @@ func TestBrokenPrograms(t *testing.T) {
 	}
 	f.waitLog(
 		dir+"/noshebang is neither", dir+"/nointerpreter wants the interpreter /no/such/interpreter",
-		dir+"/oldworker: it speaks version 99", dir+"/halfcopied is an incomplete binary", "nosuch",
+		dir+"/oldworker is not run", "it speaks version 99", dir+"/halfcopied is an incomplete binary", "nosuch",
 	)
 	if strings.Contains(f.log.String(), "goroutine ") {
 		t.Errorf("a stack trace in the log:\n%s", f.log)
