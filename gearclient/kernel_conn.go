@@ -14,10 +14,12 @@ import (
 )
 
 // spinTime is how long a read waits in the kernel without telling the runtime.
-// Under load the answer to a GRAB_JOB comes within it. The processor that the
-// goroutine runs on can do nothing else for as long, garbage collection
-// included.
-const spinTime = 200 * time.Microsecond
+// Under load the answer to a GRAB_JOB comes within a tenth of a millisecond; the
+// limit is longer than the tick of common kernels, since a timer that would be
+// the next to fire has to be set up in the hardware for every job, which costs
+// 9 µs of CPU on a virtual machine. The processor that the goroutine runs on can
+// do nothing else for as long, garbage collection included.
+const spinTime = 5 * time.Millisecond
 
 // rawWriteMax is the size in bytes up to which a write does not tell the
 // runtime either: it is over within microseconds.
