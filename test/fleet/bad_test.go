@@ -1,9 +1,7 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
-	"debug/elf"
 	"net"
 	"os"
 	"path/filepath"
@@ -92,9 +90,6 @@ func (f *fleet) halfPlugin(to string) {
 	b, err := os.ReadFile(filepath.Join(bin, "plugins/reverse"))
 	if err != nil {
 		f.tb.Fatal(err)
-	}
-	if _, err := elf.NewFile(bytes.NewReader(b)); err != nil {
-		f.tb.Skip("not an ELF system")
 	}
 	if err := os.WriteFile(to, b[:len(b)/2], 0o755); err != nil {
 		f.tb.Fatal(err)
