@@ -353,7 +353,9 @@ type Function struct {
 	OnTimeout OnTimeout `protobuf:"varint,4,opt,name=on_timeout,json=onTimeout,proto3,enum=gearmanmanager.worker.v1.OnTimeout" json:"on_timeout,omitempty"`
 	OnCrash   OnCrash   `protobuf:"varint,5,opt,name=on_crash,json=onCrash,proto3,enum=gearmanmanager.worker.v1.OnCrash" json:"on_crash,omitempty"`
 	// What to start for each job; for exec workers.
-	Command       []string `protobuf:"bytes,6,rep,name=command,proto3" json:"command,omitempty"`
+	Command []string `protobuf:"bytes,6,rep,name=command,proto3" json:"command,omitempty"`
+	// Where the code of the function is; for PHP workers.
+	Source        *Source `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -430,6 +432,78 @@ func (x *Function) GetCommand() []string {
 	return nil
 }
 
+func (x *Function) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+// Source says which code of a file performs a function.
+type Source struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absolute path of the file.
+	File string `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	// Name of the function or class, with its prefix.
+	Symbol string `protobuf:"bytes,2,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// True for a class in the style of PEAR's Net_Gearman; otherwise the file
+	// itself decides.
+	Pear          bool `protobuf:"varint,3,opt,name=pear,proto3" json:"pear,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Source) Reset() {
+	*x = Source{}
+	mi := &file_workerpb_worker_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Source) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Source) ProtoMessage() {}
+
+func (x *Source) ProtoReflect() protoreflect.Message {
+	mi := &file_workerpb_worker_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Source.ProtoReflect.Descriptor instead.
+func (*Source) Descriptor() ([]byte, []int) {
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Source) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *Source) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *Source) GetPear() bool {
+	if x != nil {
+		return x.Pear
+	}
+	return false
+}
+
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Jobs after which the worker retires; 0: no limit.
@@ -446,7 +520,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_workerpb_worker_proto_msgTypes[4]
+	mi := &file_workerpb_worker_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +532,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[4]
+	mi := &file_workerpb_worker_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +545,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{4}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Limits) GetMaxRuns() uint64 {
@@ -514,7 +588,7 @@ type Slot struct {
 
 func (x *Slot) Reset() {
 	*x = Slot{}
-	mi := &file_workerpb_worker_proto_msgTypes[5]
+	mi := &file_workerpb_worker_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +600,7 @@ func (x *Slot) String() string {
 func (*Slot) ProtoMessage() {}
 
 func (x *Slot) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[5]
+	mi := &file_workerpb_worker_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +613,7 @@ func (x *Slot) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Slot.ProtoReflect.Descriptor instead.
 func (*Slot) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{5}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Slot) GetClientId() string {
@@ -579,7 +653,7 @@ type RunRequest struct {
 
 func (x *RunRequest) Reset() {
 	*x = RunRequest{}
-	mi := &file_workerpb_worker_proto_msgTypes[6]
+	mi := &file_workerpb_worker_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -591,7 +665,7 @@ func (x *RunRequest) String() string {
 func (*RunRequest) ProtoMessage() {}
 
 func (x *RunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[6]
+	mi := &file_workerpb_worker_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -604,7 +678,7 @@ func (x *RunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunRequest.ProtoReflect.Descriptor instead.
 func (*RunRequest) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{6}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RunRequest) GetContract() uint32 {
@@ -686,7 +760,7 @@ type GoRequest struct {
 
 func (x *GoRequest) Reset() {
 	*x = GoRequest{}
-	mi := &file_workerpb_worker_proto_msgTypes[7]
+	mi := &file_workerpb_worker_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +772,7 @@ func (x *GoRequest) String() string {
 func (*GoRequest) ProtoMessage() {}
 
 func (x *GoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[7]
+	mi := &file_workerpb_worker_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +785,7 @@ func (x *GoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoRequest.ProtoReflect.Descriptor instead.
 func (*GoRequest) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{7}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GoRequest) GetHold() Hold {
@@ -736,7 +810,7 @@ type Settings struct {
 
 func (x *Settings) Reset() {
 	*x = Settings{}
-	mi := &file_workerpb_worker_proto_msgTypes[8]
+	mi := &file_workerpb_worker_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +822,7 @@ func (x *Settings) String() string {
 func (*Settings) ProtoMessage() {}
 
 func (x *Settings) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[8]
+	mi := &file_workerpb_worker_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +835,7 @@ func (x *Settings) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settings.ProtoReflect.Descriptor instead.
 func (*Settings) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{8}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Settings) GetServers() *ServerList {
@@ -808,7 +882,7 @@ type ServerList struct {
 
 func (x *ServerList) Reset() {
 	*x = ServerList{}
-	mi := &file_workerpb_worker_proto_msgTypes[9]
+	mi := &file_workerpb_worker_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -820,7 +894,7 @@ func (x *ServerList) String() string {
 func (*ServerList) ProtoMessage() {}
 
 func (x *ServerList) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[9]
+	mi := &file_workerpb_worker_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -833,7 +907,7 @@ func (x *ServerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerList.ProtoReflect.Descriptor instead.
 func (*ServerList) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{9}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ServerList) GetServers() []*Server {
@@ -852,7 +926,7 @@ type FunctionList struct {
 
 func (x *FunctionList) Reset() {
 	*x = FunctionList{}
-	mi := &file_workerpb_worker_proto_msgTypes[10]
+	mi := &file_workerpb_worker_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +938,7 @@ func (x *FunctionList) String() string {
 func (*FunctionList) ProtoMessage() {}
 
 func (x *FunctionList) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[10]
+	mi := &file_workerpb_worker_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +951,7 @@ func (x *FunctionList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionList.ProtoReflect.Descriptor instead.
 func (*FunctionList) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{10}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *FunctionList) GetFunctions() []*Function {
@@ -896,7 +970,7 @@ type SlotList struct {
 
 func (x *SlotList) Reset() {
 	*x = SlotList{}
-	mi := &file_workerpb_worker_proto_msgTypes[11]
+	mi := &file_workerpb_worker_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +982,7 @@ func (x *SlotList) String() string {
 func (*SlotList) ProtoMessage() {}
 
 func (x *SlotList) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[11]
+	mi := &file_workerpb_worker_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +995,7 @@ func (x *SlotList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlotList.ProtoReflect.Descriptor instead.
 func (*SlotList) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{11}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SlotList) GetSlots() []*Slot {
@@ -940,7 +1014,7 @@ type FunctionNames struct {
 
 func (x *FunctionNames) Reset() {
 	*x = FunctionNames{}
-	mi := &file_workerpb_worker_proto_msgTypes[12]
+	mi := &file_workerpb_worker_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -952,7 +1026,7 @@ func (x *FunctionNames) String() string {
 func (*FunctionNames) ProtoMessage() {}
 
 func (x *FunctionNames) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[12]
+	mi := &file_workerpb_worker_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -965,7 +1039,7 @@ func (x *FunctionNames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionNames.ProtoReflect.Descriptor instead.
 func (*FunctionNames) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{12}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FunctionNames) GetNames() []string {
@@ -989,7 +1063,7 @@ type JobID struct {
 
 func (x *JobID) Reset() {
 	*x = JobID{}
-	mi := &file_workerpb_worker_proto_msgTypes[13]
+	mi := &file_workerpb_worker_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1075,7 @@ func (x *JobID) String() string {
 func (*JobID) ProtoMessage() {}
 
 func (x *JobID) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[13]
+	mi := &file_workerpb_worker_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1088,7 @@ func (x *JobID) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobID.ProtoReflect.Descriptor instead.
 func (*JobID) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{13}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *JobID) GetServer() string {
@@ -1053,7 +1127,7 @@ type SuspectJob struct {
 
 func (x *SuspectJob) Reset() {
 	*x = SuspectJob{}
-	mi := &file_workerpb_worker_proto_msgTypes[14]
+	mi := &file_workerpb_worker_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1139,7 @@ func (x *SuspectJob) String() string {
 func (*SuspectJob) ProtoMessage() {}
 
 func (x *SuspectJob) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[14]
+	mi := &file_workerpb_worker_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1152,7 @@ func (x *SuspectJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspectJob.ProtoReflect.Descriptor instead.
 func (*SuspectJob) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{14}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SuspectJob) GetJob() *JobID {
@@ -1119,7 +1193,7 @@ type Suspects struct {
 
 func (x *Suspects) Reset() {
 	*x = Suspects{}
-	mi := &file_workerpb_worker_proto_msgTypes[15]
+	mi := &file_workerpb_worker_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1205,7 @@ func (x *Suspects) String() string {
 func (*Suspects) ProtoMessage() {}
 
 func (x *Suspects) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[15]
+	mi := &file_workerpb_worker_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1218,7 @@ func (x *Suspects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suspects.ProtoReflect.Descriptor instead.
 func (*Suspects) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{15}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Suspects) GetAdd() []*SuspectJob {
@@ -1169,7 +1243,7 @@ type PingRequest struct {
 
 func (x *PingRequest) Reset() {
 	*x = PingRequest{}
-	mi := &file_workerpb_worker_proto_msgTypes[16]
+	mi := &file_workerpb_worker_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1255,7 @@ func (x *PingRequest) String() string {
 func (*PingRequest) ProtoMessage() {}
 
 func (x *PingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[16]
+	mi := &file_workerpb_worker_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1268,7 @@ func (x *PingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PingRequest.ProtoReflect.Descriptor instead.
 func (*PingRequest) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{16}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{17}
 }
 
 type Pong struct {
@@ -1205,7 +1279,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_workerpb_worker_proto_msgTypes[17]
+	mi := &file_workerpb_worker_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1291,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[17]
+	mi := &file_workerpb_worker_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1304,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{17}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{18}
 }
 
 type Done struct {
@@ -1241,7 +1315,7 @@ type Done struct {
 
 func (x *Done) Reset() {
 	*x = Done{}
-	mi := &file_workerpb_worker_proto_msgTypes[18]
+	mi := &file_workerpb_worker_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1327,7 @@ func (x *Done) String() string {
 func (*Done) ProtoMessage() {}
 
 func (x *Done) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[18]
+	mi := &file_workerpb_worker_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1340,7 @@ func (x *Done) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Done.ProtoReflect.Descriptor instead.
 func (*Done) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{18}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{19}
 }
 
 type DrainRequest struct {
@@ -1279,7 +1353,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_workerpb_worker_proto_msgTypes[19]
+	mi := &file_workerpb_worker_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1365,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[19]
+	mi := &file_workerpb_worker_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1378,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{19}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DrainRequest) GetReason() string {
@@ -1335,7 +1409,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_workerpb_worker_proto_msgTypes[20]
+	mi := &file_workerpb_worker_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1421,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[20]
+	mi := &file_workerpb_worker_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1434,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{20}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Event) GetEvent() isEvent_Event {
@@ -1535,7 +1609,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_workerpb_worker_proto_msgTypes[21]
+	mi := &file_workerpb_worker_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1621,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[21]
+	mi := &file_workerpb_worker_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1634,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{21}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Hello) GetPid() uint32 {
@@ -1589,7 +1663,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_workerpb_worker_proto_msgTypes[22]
+	mi := &file_workerpb_worker_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1675,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[22]
+	mi := &file_workerpb_worker_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1688,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{22}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Ready) GetSlot() uint32 {
@@ -1644,7 +1718,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_workerpb_worker_proto_msgTypes[23]
+	mi := &file_workerpb_worker_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1730,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[23]
+	mi := &file_workerpb_worker_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1743,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{23}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Lost) GetSlot() uint32 {
@@ -1703,7 +1777,7 @@ type Busy struct {
 
 func (x *Busy) Reset() {
 	*x = Busy{}
-	mi := &file_workerpb_worker_proto_msgTypes[24]
+	mi := &file_workerpb_worker_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1715,7 +1789,7 @@ func (x *Busy) String() string {
 func (*Busy) ProtoMessage() {}
 
 func (x *Busy) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[24]
+	mi := &file_workerpb_worker_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1728,7 +1802,7 @@ func (x *Busy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Busy.ProtoReflect.Descriptor instead.
 func (*Busy) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{24}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Busy) GetSlot() uint32 {
@@ -1748,7 +1822,7 @@ type Idle struct {
 
 func (x *Idle) Reset() {
 	*x = Idle{}
-	mi := &file_workerpb_worker_proto_msgTypes[25]
+	mi := &file_workerpb_worker_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1760,7 +1834,7 @@ func (x *Idle) String() string {
 func (*Idle) ProtoMessage() {}
 
 func (x *Idle) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[25]
+	mi := &file_workerpb_worker_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1773,7 +1847,7 @@ func (x *Idle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Idle.ProtoReflect.Descriptor instead.
 func (*Idle) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{25}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Idle) GetSlot() uint32 {
@@ -1796,7 +1870,7 @@ type Retiring struct {
 
 func (x *Retiring) Reset() {
 	*x = Retiring{}
-	mi := &file_workerpb_worker_proto_msgTypes[26]
+	mi := &file_workerpb_worker_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1882,7 @@ func (x *Retiring) String() string {
 func (*Retiring) ProtoMessage() {}
 
 func (x *Retiring) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[26]
+	mi := &file_workerpb_worker_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1895,7 @@ func (x *Retiring) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retiring.ProtoReflect.Descriptor instead.
 func (*Retiring) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{26}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Retiring) GetReason() string {
@@ -1849,7 +1923,7 @@ type Left struct {
 
 func (x *Left) Reset() {
 	*x = Left{}
-	mi := &file_workerpb_worker_proto_msgTypes[27]
+	mi := &file_workerpb_worker_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +1935,7 @@ func (x *Left) String() string {
 func (*Left) ProtoMessage() {}
 
 func (x *Left) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[27]
+	mi := &file_workerpb_worker_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +1948,7 @@ func (x *Left) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Left.ProtoReflect.Descriptor instead.
 func (*Left) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{27}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Left) GetCounters() *Counters {
@@ -1894,7 +1968,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_workerpb_worker_proto_msgTypes[28]
+	mi := &file_workerpb_worker_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1906,7 +1980,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[28]
+	mi := &file_workerpb_worker_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1919,7 +1993,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{28}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Counters) GetDone() uint64 {
@@ -1953,7 +2027,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_workerpb_worker_proto_msgTypes[29]
+	mi := &file_workerpb_worker_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2039,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[29]
+	mi := &file_workerpb_worker_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2052,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{29}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Log) GetLevel() int32 {
@@ -2033,7 +2107,7 @@ type JobCrashed struct {
 
 func (x *JobCrashed) Reset() {
 	*x = JobCrashed{}
-	mi := &file_workerpb_worker_proto_msgTypes[30]
+	mi := &file_workerpb_worker_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2119,7 @@ func (x *JobCrashed) String() string {
 func (*JobCrashed) ProtoMessage() {}
 
 func (x *JobCrashed) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[30]
+	mi := &file_workerpb_worker_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2132,7 @@ func (x *JobCrashed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobCrashed.ProtoReflect.Descriptor instead.
 func (*JobCrashed) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{30}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *JobCrashed) GetSlot() uint32 {
@@ -2108,7 +2182,7 @@ type Undelivered struct {
 
 func (x *Undelivered) Reset() {
 	*x = Undelivered{}
-	mi := &file_workerpb_worker_proto_msgTypes[31]
+	mi := &file_workerpb_worker_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2194,7 @@ func (x *Undelivered) String() string {
 func (*Undelivered) ProtoMessage() {}
 
 func (x *Undelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[31]
+	mi := &file_workerpb_worker_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2207,7 @@ func (x *Undelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Undelivered.ProtoReflect.Descriptor instead.
 func (*Undelivered) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{31}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Undelivered) GetJob() *JobID {
@@ -2170,7 +2244,7 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\x03any\x18\x04 \x01(\bR\x03any\"8\n" +
 	"\x06Server\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\rR\x05index\"\xef\x01\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\"\xa9\x02\n" +
 	"\bFunction\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1d\n" +
@@ -2179,7 +2253,12 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\n" +
 	"on_timeout\x18\x04 \x01(\x0e2#.gearmanmanager.worker.v1.OnTimeoutR\tonTimeout\x12<\n" +
 	"\bon_crash\x18\x05 \x01(\x0e2!.gearmanmanager.worker.v1.OnCrashR\aonCrash\x12\x18\n" +
-	"\acommand\x18\x06 \x03(\tR\acommand\"\x85\x01\n" +
+	"\acommand\x18\x06 \x03(\tR\acommand\x128\n" +
+	"\x06source\x18\a \x01(\v2 .gearmanmanager.worker.v1.SourceR\x06source\"H\n" +
+	"\x06Source\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x16\n" +
+	"\x06symbol\x18\x02 \x01(\tR\x06symbol\x12\x12\n" +
+	"\x04pear\x18\x03 \x01(\bR\x04pear\"\x85\x01\n" +
 	"\x06Limits\x12\x19\n" +
 	"\bmax_runs\x18\x01 \x01(\x04R\amaxRuns\x12&\n" +
 	"\x0fmax_lifetime_ms\x18\x02 \x01(\x04R\rmaxLifetimeMs\x12\x1d\n" +
@@ -2329,7 +2408,7 @@ func file_workerpb_worker_proto_rawDescGZIP() []byte {
 }
 
 var file_workerpb_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_workerpb_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_workerpb_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_workerpb_worker_proto_goTypes = []any{
 	(Hold)(0),               // 0: gearmanmanager.worker.v1.Hold
 	(OnTimeout)(0),          // 1: gearmanmanager.worker.v1.OnTimeout
@@ -2338,92 +2417,94 @@ var file_workerpb_worker_proto_goTypes = []any{
 	(*Description)(nil),     // 4: gearmanmanager.worker.v1.Description
 	(*Server)(nil),          // 5: gearmanmanager.worker.v1.Server
 	(*Function)(nil),        // 6: gearmanmanager.worker.v1.Function
-	(*Limits)(nil),          // 7: gearmanmanager.worker.v1.Limits
-	(*Slot)(nil),            // 8: gearmanmanager.worker.v1.Slot
-	(*RunRequest)(nil),      // 9: gearmanmanager.worker.v1.RunRequest
-	(*GoRequest)(nil),       // 10: gearmanmanager.worker.v1.GoRequest
-	(*Settings)(nil),        // 11: gearmanmanager.worker.v1.Settings
-	(*ServerList)(nil),      // 12: gearmanmanager.worker.v1.ServerList
-	(*FunctionList)(nil),    // 13: gearmanmanager.worker.v1.FunctionList
-	(*SlotList)(nil),        // 14: gearmanmanager.worker.v1.SlotList
-	(*FunctionNames)(nil),   // 15: gearmanmanager.worker.v1.FunctionNames
-	(*JobID)(nil),           // 16: gearmanmanager.worker.v1.JobID
-	(*SuspectJob)(nil),      // 17: gearmanmanager.worker.v1.SuspectJob
-	(*Suspects)(nil),        // 18: gearmanmanager.worker.v1.Suspects
-	(*PingRequest)(nil),     // 19: gearmanmanager.worker.v1.PingRequest
-	(*Pong)(nil),            // 20: gearmanmanager.worker.v1.Pong
-	(*Done)(nil),            // 21: gearmanmanager.worker.v1.Done
-	(*DrainRequest)(nil),    // 22: gearmanmanager.worker.v1.DrainRequest
-	(*Event)(nil),           // 23: gearmanmanager.worker.v1.Event
-	(*Hello)(nil),           // 24: gearmanmanager.worker.v1.Hello
-	(*Ready)(nil),           // 25: gearmanmanager.worker.v1.Ready
-	(*Lost)(nil),            // 26: gearmanmanager.worker.v1.Lost
-	(*Busy)(nil),            // 27: gearmanmanager.worker.v1.Busy
-	(*Idle)(nil),            // 28: gearmanmanager.worker.v1.Idle
-	(*Retiring)(nil),        // 29: gearmanmanager.worker.v1.Retiring
-	(*Left)(nil),            // 30: gearmanmanager.worker.v1.Left
-	(*Counters)(nil),        // 31: gearmanmanager.worker.v1.Counters
-	(*Log)(nil),             // 32: gearmanmanager.worker.v1.Log
-	(*JobCrashed)(nil),      // 33: gearmanmanager.worker.v1.JobCrashed
-	(*Undelivered)(nil),     // 34: gearmanmanager.worker.v1.Undelivered
+	(*Source)(nil),          // 7: gearmanmanager.worker.v1.Source
+	(*Limits)(nil),          // 8: gearmanmanager.worker.v1.Limits
+	(*Slot)(nil),            // 9: gearmanmanager.worker.v1.Slot
+	(*RunRequest)(nil),      // 10: gearmanmanager.worker.v1.RunRequest
+	(*GoRequest)(nil),       // 11: gearmanmanager.worker.v1.GoRequest
+	(*Settings)(nil),        // 12: gearmanmanager.worker.v1.Settings
+	(*ServerList)(nil),      // 13: gearmanmanager.worker.v1.ServerList
+	(*FunctionList)(nil),    // 14: gearmanmanager.worker.v1.FunctionList
+	(*SlotList)(nil),        // 15: gearmanmanager.worker.v1.SlotList
+	(*FunctionNames)(nil),   // 16: gearmanmanager.worker.v1.FunctionNames
+	(*JobID)(nil),           // 17: gearmanmanager.worker.v1.JobID
+	(*SuspectJob)(nil),      // 18: gearmanmanager.worker.v1.SuspectJob
+	(*Suspects)(nil),        // 19: gearmanmanager.worker.v1.Suspects
+	(*PingRequest)(nil),     // 20: gearmanmanager.worker.v1.PingRequest
+	(*Pong)(nil),            // 21: gearmanmanager.worker.v1.Pong
+	(*Done)(nil),            // 22: gearmanmanager.worker.v1.Done
+	(*DrainRequest)(nil),    // 23: gearmanmanager.worker.v1.DrainRequest
+	(*Event)(nil),           // 24: gearmanmanager.worker.v1.Event
+	(*Hello)(nil),           // 25: gearmanmanager.worker.v1.Hello
+	(*Ready)(nil),           // 26: gearmanmanager.worker.v1.Ready
+	(*Lost)(nil),            // 27: gearmanmanager.worker.v1.Lost
+	(*Busy)(nil),            // 28: gearmanmanager.worker.v1.Busy
+	(*Idle)(nil),            // 29: gearmanmanager.worker.v1.Idle
+	(*Retiring)(nil),        // 30: gearmanmanager.worker.v1.Retiring
+	(*Left)(nil),            // 31: gearmanmanager.worker.v1.Left
+	(*Counters)(nil),        // 32: gearmanmanager.worker.v1.Counters
+	(*Log)(nil),             // 33: gearmanmanager.worker.v1.Log
+	(*JobCrashed)(nil),      // 34: gearmanmanager.worker.v1.JobCrashed
+	(*Undelivered)(nil),     // 35: gearmanmanager.worker.v1.Undelivered
 }
 var file_workerpb_worker_proto_depIdxs = []int32{
 	1,  // 0: gearmanmanager.worker.v1.Function.on_timeout:type_name -> gearmanmanager.worker.v1.OnTimeout
 	2,  // 1: gearmanmanager.worker.v1.Function.on_crash:type_name -> gearmanmanager.worker.v1.OnCrash
-	5,  // 2: gearmanmanager.worker.v1.RunRequest.servers:type_name -> gearmanmanager.worker.v1.Server
-	6,  // 3: gearmanmanager.worker.v1.RunRequest.functions:type_name -> gearmanmanager.worker.v1.Function
-	7,  // 4: gearmanmanager.worker.v1.RunRequest.limits:type_name -> gearmanmanager.worker.v1.Limits
-	8,  // 5: gearmanmanager.worker.v1.RunRequest.slots:type_name -> gearmanmanager.worker.v1.Slot
-	17, // 6: gearmanmanager.worker.v1.RunRequest.suspects:type_name -> gearmanmanager.worker.v1.SuspectJob
-	0,  // 7: gearmanmanager.worker.v1.RunRequest.hold:type_name -> gearmanmanager.worker.v1.Hold
-	0,  // 8: gearmanmanager.worker.v1.GoRequest.hold:type_name -> gearmanmanager.worker.v1.Hold
-	12, // 9: gearmanmanager.worker.v1.Settings.servers:type_name -> gearmanmanager.worker.v1.ServerList
-	13, // 10: gearmanmanager.worker.v1.Settings.functions:type_name -> gearmanmanager.worker.v1.FunctionList
-	7,  // 11: gearmanmanager.worker.v1.Settings.limits:type_name -> gearmanmanager.worker.v1.Limits
-	14, // 12: gearmanmanager.worker.v1.Settings.slots:type_name -> gearmanmanager.worker.v1.SlotList
-	5,  // 13: gearmanmanager.worker.v1.ServerList.servers:type_name -> gearmanmanager.worker.v1.Server
-	6,  // 14: gearmanmanager.worker.v1.FunctionList.functions:type_name -> gearmanmanager.worker.v1.Function
-	8,  // 15: gearmanmanager.worker.v1.SlotList.slots:type_name -> gearmanmanager.worker.v1.Slot
-	16, // 16: gearmanmanager.worker.v1.SuspectJob.job:type_name -> gearmanmanager.worker.v1.JobID
-	17, // 17: gearmanmanager.worker.v1.Suspects.add:type_name -> gearmanmanager.worker.v1.SuspectJob
-	16, // 18: gearmanmanager.worker.v1.Suspects.remove:type_name -> gearmanmanager.worker.v1.JobID
-	24, // 19: gearmanmanager.worker.v1.Event.hello:type_name -> gearmanmanager.worker.v1.Hello
-	25, // 20: gearmanmanager.worker.v1.Event.ready:type_name -> gearmanmanager.worker.v1.Ready
-	26, // 21: gearmanmanager.worker.v1.Event.lost:type_name -> gearmanmanager.worker.v1.Lost
-	27, // 22: gearmanmanager.worker.v1.Event.busy:type_name -> gearmanmanager.worker.v1.Busy
-	28, // 23: gearmanmanager.worker.v1.Event.idle:type_name -> gearmanmanager.worker.v1.Idle
-	29, // 24: gearmanmanager.worker.v1.Event.retiring:type_name -> gearmanmanager.worker.v1.Retiring
-	30, // 25: gearmanmanager.worker.v1.Event.left:type_name -> gearmanmanager.worker.v1.Left
-	32, // 26: gearmanmanager.worker.v1.Event.log:type_name -> gearmanmanager.worker.v1.Log
-	33, // 27: gearmanmanager.worker.v1.Event.job_crashed:type_name -> gearmanmanager.worker.v1.JobCrashed
-	34, // 28: gearmanmanager.worker.v1.Event.undelivered:type_name -> gearmanmanager.worker.v1.Undelivered
-	4,  // 29: gearmanmanager.worker.v1.Hello.description:type_name -> gearmanmanager.worker.v1.Description
-	31, // 30: gearmanmanager.worker.v1.Left.counters:type_name -> gearmanmanager.worker.v1.Counters
-	16, // 31: gearmanmanager.worker.v1.JobCrashed.job:type_name -> gearmanmanager.worker.v1.JobID
-	16, // 32: gearmanmanager.worker.v1.Undelivered.job:type_name -> gearmanmanager.worker.v1.JobID
-	3,  // 33: gearmanmanager.worker.v1.Worker.Describe:input_type -> gearmanmanager.worker.v1.DescribeRequest
-	9,  // 34: gearmanmanager.worker.v1.Worker.Run:input_type -> gearmanmanager.worker.v1.RunRequest
-	10, // 35: gearmanmanager.worker.v1.Worker.Go:input_type -> gearmanmanager.worker.v1.GoRequest
-	11, // 36: gearmanmanager.worker.v1.Worker.Set:input_type -> gearmanmanager.worker.v1.Settings
-	15, // 37: gearmanmanager.worker.v1.Worker.Pause:input_type -> gearmanmanager.worker.v1.FunctionNames
-	15, // 38: gearmanmanager.worker.v1.Worker.Resume:input_type -> gearmanmanager.worker.v1.FunctionNames
-	18, // 39: gearmanmanager.worker.v1.Worker.Suspect:input_type -> gearmanmanager.worker.v1.Suspects
-	19, // 40: gearmanmanager.worker.v1.Worker.Ping:input_type -> gearmanmanager.worker.v1.PingRequest
-	22, // 41: gearmanmanager.worker.v1.Worker.Drain:input_type -> gearmanmanager.worker.v1.DrainRequest
-	4,  // 42: gearmanmanager.worker.v1.Worker.Describe:output_type -> gearmanmanager.worker.v1.Description
-	23, // 43: gearmanmanager.worker.v1.Worker.Run:output_type -> gearmanmanager.worker.v1.Event
-	21, // 44: gearmanmanager.worker.v1.Worker.Go:output_type -> gearmanmanager.worker.v1.Done
-	21, // 45: gearmanmanager.worker.v1.Worker.Set:output_type -> gearmanmanager.worker.v1.Done
-	21, // 46: gearmanmanager.worker.v1.Worker.Pause:output_type -> gearmanmanager.worker.v1.Done
-	21, // 47: gearmanmanager.worker.v1.Worker.Resume:output_type -> gearmanmanager.worker.v1.Done
-	21, // 48: gearmanmanager.worker.v1.Worker.Suspect:output_type -> gearmanmanager.worker.v1.Done
-	20, // 49: gearmanmanager.worker.v1.Worker.Ping:output_type -> gearmanmanager.worker.v1.Pong
-	21, // 50: gearmanmanager.worker.v1.Worker.Drain:output_type -> gearmanmanager.worker.v1.Done
-	42, // [42:51] is the sub-list for method output_type
-	33, // [33:42] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	7,  // 2: gearmanmanager.worker.v1.Function.source:type_name -> gearmanmanager.worker.v1.Source
+	5,  // 3: gearmanmanager.worker.v1.RunRequest.servers:type_name -> gearmanmanager.worker.v1.Server
+	6,  // 4: gearmanmanager.worker.v1.RunRequest.functions:type_name -> gearmanmanager.worker.v1.Function
+	8,  // 5: gearmanmanager.worker.v1.RunRequest.limits:type_name -> gearmanmanager.worker.v1.Limits
+	9,  // 6: gearmanmanager.worker.v1.RunRequest.slots:type_name -> gearmanmanager.worker.v1.Slot
+	18, // 7: gearmanmanager.worker.v1.RunRequest.suspects:type_name -> gearmanmanager.worker.v1.SuspectJob
+	0,  // 8: gearmanmanager.worker.v1.RunRequest.hold:type_name -> gearmanmanager.worker.v1.Hold
+	0,  // 9: gearmanmanager.worker.v1.GoRequest.hold:type_name -> gearmanmanager.worker.v1.Hold
+	13, // 10: gearmanmanager.worker.v1.Settings.servers:type_name -> gearmanmanager.worker.v1.ServerList
+	14, // 11: gearmanmanager.worker.v1.Settings.functions:type_name -> gearmanmanager.worker.v1.FunctionList
+	8,  // 12: gearmanmanager.worker.v1.Settings.limits:type_name -> gearmanmanager.worker.v1.Limits
+	15, // 13: gearmanmanager.worker.v1.Settings.slots:type_name -> gearmanmanager.worker.v1.SlotList
+	5,  // 14: gearmanmanager.worker.v1.ServerList.servers:type_name -> gearmanmanager.worker.v1.Server
+	6,  // 15: gearmanmanager.worker.v1.FunctionList.functions:type_name -> gearmanmanager.worker.v1.Function
+	9,  // 16: gearmanmanager.worker.v1.SlotList.slots:type_name -> gearmanmanager.worker.v1.Slot
+	17, // 17: gearmanmanager.worker.v1.SuspectJob.job:type_name -> gearmanmanager.worker.v1.JobID
+	18, // 18: gearmanmanager.worker.v1.Suspects.add:type_name -> gearmanmanager.worker.v1.SuspectJob
+	17, // 19: gearmanmanager.worker.v1.Suspects.remove:type_name -> gearmanmanager.worker.v1.JobID
+	25, // 20: gearmanmanager.worker.v1.Event.hello:type_name -> gearmanmanager.worker.v1.Hello
+	26, // 21: gearmanmanager.worker.v1.Event.ready:type_name -> gearmanmanager.worker.v1.Ready
+	27, // 22: gearmanmanager.worker.v1.Event.lost:type_name -> gearmanmanager.worker.v1.Lost
+	28, // 23: gearmanmanager.worker.v1.Event.busy:type_name -> gearmanmanager.worker.v1.Busy
+	29, // 24: gearmanmanager.worker.v1.Event.idle:type_name -> gearmanmanager.worker.v1.Idle
+	30, // 25: gearmanmanager.worker.v1.Event.retiring:type_name -> gearmanmanager.worker.v1.Retiring
+	31, // 26: gearmanmanager.worker.v1.Event.left:type_name -> gearmanmanager.worker.v1.Left
+	33, // 27: gearmanmanager.worker.v1.Event.log:type_name -> gearmanmanager.worker.v1.Log
+	34, // 28: gearmanmanager.worker.v1.Event.job_crashed:type_name -> gearmanmanager.worker.v1.JobCrashed
+	35, // 29: gearmanmanager.worker.v1.Event.undelivered:type_name -> gearmanmanager.worker.v1.Undelivered
+	4,  // 30: gearmanmanager.worker.v1.Hello.description:type_name -> gearmanmanager.worker.v1.Description
+	32, // 31: gearmanmanager.worker.v1.Left.counters:type_name -> gearmanmanager.worker.v1.Counters
+	17, // 32: gearmanmanager.worker.v1.JobCrashed.job:type_name -> gearmanmanager.worker.v1.JobID
+	17, // 33: gearmanmanager.worker.v1.Undelivered.job:type_name -> gearmanmanager.worker.v1.JobID
+	3,  // 34: gearmanmanager.worker.v1.Worker.Describe:input_type -> gearmanmanager.worker.v1.DescribeRequest
+	10, // 35: gearmanmanager.worker.v1.Worker.Run:input_type -> gearmanmanager.worker.v1.RunRequest
+	11, // 36: gearmanmanager.worker.v1.Worker.Go:input_type -> gearmanmanager.worker.v1.GoRequest
+	12, // 37: gearmanmanager.worker.v1.Worker.Set:input_type -> gearmanmanager.worker.v1.Settings
+	16, // 38: gearmanmanager.worker.v1.Worker.Pause:input_type -> gearmanmanager.worker.v1.FunctionNames
+	16, // 39: gearmanmanager.worker.v1.Worker.Resume:input_type -> gearmanmanager.worker.v1.FunctionNames
+	19, // 40: gearmanmanager.worker.v1.Worker.Suspect:input_type -> gearmanmanager.worker.v1.Suspects
+	20, // 41: gearmanmanager.worker.v1.Worker.Ping:input_type -> gearmanmanager.worker.v1.PingRequest
+	23, // 42: gearmanmanager.worker.v1.Worker.Drain:input_type -> gearmanmanager.worker.v1.DrainRequest
+	4,  // 43: gearmanmanager.worker.v1.Worker.Describe:output_type -> gearmanmanager.worker.v1.Description
+	24, // 44: gearmanmanager.worker.v1.Worker.Run:output_type -> gearmanmanager.worker.v1.Event
+	22, // 45: gearmanmanager.worker.v1.Worker.Go:output_type -> gearmanmanager.worker.v1.Done
+	22, // 46: gearmanmanager.worker.v1.Worker.Set:output_type -> gearmanmanager.worker.v1.Done
+	22, // 47: gearmanmanager.worker.v1.Worker.Pause:output_type -> gearmanmanager.worker.v1.Done
+	22, // 48: gearmanmanager.worker.v1.Worker.Resume:output_type -> gearmanmanager.worker.v1.Done
+	22, // 49: gearmanmanager.worker.v1.Worker.Suspect:output_type -> gearmanmanager.worker.v1.Done
+	21, // 50: gearmanmanager.worker.v1.Worker.Ping:output_type -> gearmanmanager.worker.v1.Pong
+	22, // 51: gearmanmanager.worker.v1.Worker.Drain:output_type -> gearmanmanager.worker.v1.Done
+	43, // [43:52] is the sub-list for method output_type
+	34, // [34:43] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_workerpb_worker_proto_init() }
@@ -2431,8 +2512,8 @@ func file_workerpb_worker_proto_init() {
 	if File_workerpb_worker_proto != nil {
 		return
 	}
-	file_workerpb_worker_proto_msgTypes[8].OneofWrappers = []any{}
-	file_workerpb_worker_proto_msgTypes[20].OneofWrappers = []any{
+	file_workerpb_worker_proto_msgTypes[9].OneofWrappers = []any{}
+	file_workerpb_worker_proto_msgTypes[21].OneofWrappers = []any{
 		(*Event_Hello)(nil),
 		(*Event_Ready)(nil),
 		(*Event_Lost)(nil),
@@ -2450,7 +2531,7 @@ func file_workerpb_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_workerpb_worker_proto_rawDesc), len(file_workerpb_worker_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
