@@ -116,6 +116,18 @@ func (c *Config) Included(name string) bool {
 // Prefix returns what stands before a function's name in the name of its PHP function or class.
 func (c *Config) Prefix() string { return get[string](c, GlobalSection, "prefix") }
 
+// PHP returns the interpreter of PHP workers as it is written: a path, or a name to look up on the PATH; a relative path is seen from the
+// working directory.
+func (c *Config) PHP() string { return get[string](c, GlobalSection, "php") }
+
+// PHPArgs returns the arguments for that interpreter, nil when there are none.
+func (c *Config) PHPArgs() []string {
+	return slices.Clone(get[[]string](c, GlobalSection, "php_args"))
+}
+
+// PHPPreload reports whether worker files are run before the workers are forked.
+func (c *Config) PHPPreload() bool { return get[bool](c, GlobalSection, "php_preload") }
+
 // Count returns the slots of the shared pool.
 func (c *Config) Count() int { return get[int](c, GlobalSection, "count") }
 

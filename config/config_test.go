@@ -27,6 +27,9 @@ func parse(t *testing.T, text string) *config.Config {
 type everything struct {
 	WorkerDirs, Include, Exclude, Hosts, Sections     []string
 	Prefix, StateDir, RuntimeDir, LogFile, PidFile, U string
+	PHP                                               string
+	PHPArgs                                           []string
+	PHPPreload                                        bool
 	Count, DedicatedCount, Verbose                    int
 	MaxJobSize                                        int64
 	InitialSpawnSplay                                 time.Duration
@@ -45,6 +48,7 @@ func view(c *config.Config) everything {
 	return everything{
 		c.WorkerDirs(), c.Include(), c.Exclude(), c.Hosts(), c.Sections(),
 		c.Prefix(), c.StateDir(), c.RuntimeDir(), c.LogFile(), c.PidFile(), c.User(),
+		c.PHP(), c.PHPArgs(), c.PHPPreload(),
 		c.Count(), c.DedicatedCount(), c.Verbose(), c.MaxJobSize(), c.InitialSpawnSplay(),
 		c.Daemon(), c.AutoUpdate(), c.ReloadConfig(),
 		f.Command(), f.Mode(), f.OnTimeout(), f.OnCrash(),
@@ -62,7 +66,7 @@ func defaults(t *testing.T) everything {
 	}
 	return everything{
 		WorkerDirs: []string{filepath.Join(cwd, "workers")}, Hosts: []string{"127.0.0.1:4730"},
-		MaxJobSize: 64 << 20, ReloadConfig: true, OnTimeout: config.Fail, OnCrash: config.Reissue, JobAttempts: 3,
+		PHP: "php", MaxJobSize: 64 << 20, ReloadConfig: true, OnTimeout: config.Fail, OnCrash: config.Reissue, JobAttempts: 3,
 		Grace: time.Minute, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute,
 	}
 }
@@ -99,6 +103,9 @@ worker_restart_splay = 0
 worker_initial_spawn_splay = 500000
 auto_update = 1
 reload_config = no
+php = /usr/bin/php8.2
+php_args = -d memory_limit=256M -d 'error_log=/a b'
+php_preload = on
 host = one,two:4731,::1,[fe80::1]:4732
 state_dir = /var/lib/m/
 runtime_dir = /run/m
@@ -123,6 +130,7 @@ priority = -3
 		Sections: []string{"resize"}, Prefix: "job_", StateDir: "/var/lib/m", RuntimeDir: "/run/m", LogFile: "syslog", PidFile: "/run/m.pid", U: "nobody",
 		Count: 10, DedicatedCount: 2, Verbose: 3, MaxJobSize: 2048, InitialSpawnSplay: 500 * time.Millisecond,
 		Daemon: true, AutoUpdate: true,
+		PHP: "/usr/bin/php8.2", PHPArgs: []string{"-d", "memory_limit=256M", "-d", "error_log=/a b"}, PHPPreload: true,
 		Command: []string{"sh", "-c", `exec convert "$@"; true`, "-", "a b"}, Mode: "standalone", OnTimeout: config.Reissue, OnCrash: config.Fail,
 		OwnCount: 5, OwnDedicated: 6, Priority: -3, Slots: 4, MaxRuns: 100, DedicatedOnly: true,
 		Timeout: 300 * time.Second, Grace: 1500 * time.Millisecond,

@@ -63,7 +63,7 @@ func (k Key) convert(it *item, cwd string) (any, error) {
 	case Size:
 		return size(text)
 	case Command:
-		return words(text)
+		return k.words(text)
 	default:
 		return nil, wrong("internal error: key %s has no type", k.Name)
 	}
@@ -191,16 +191,19 @@ func size(text string) (any, error) {
 	return n * factor, nil
 }
 
-// words splits a command line.
-func words(text string) (any, error) {
+// words splits a command line, or arguments for one, of which there may be none.
+func (k Key) words(text string) (any, error) {
 	split, err := shellquote.Split(text)
+	empty := len(split) == 0 || len(split) == 1 && split[0] == ""
 	switch {
 	case err != nil:
-		return nil, wrong("the command cannot be split into words (%v), want a command line as for a shell", err)
-	case len(split) == 0 || split[0] == "":
-		return nil, wrong("the command names no program, want a command line as for a shell")
+		return nil, wrong("the value cannot be split into words (%v), want words as for a shell", err)
 	case strings.Contains(text, "\x00"):
-		return nil, wrong("a zero byte stands in the command, want text")
+		return nil, wrong("a zero byte stands in the value, want text")
+	case k.Where == Global && empty:
+		return []string(nil), nil
+	case empty || split[0] == "":
+		return nil, wrong("the first word is empty, want a name or an argument")
 	}
 	return split, nil
 }

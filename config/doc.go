@@ -26,8 +26,8 @@
 // section's closing bracket, and a section that stands twice (PHP drops the first one). Names of PHP constants are plain words
 // here, and spaces around a section's name or at the end of the file's last line are left out.
 //
-// The key command is ours and its value is a command line, so its quotes are the shell's and stay: command = sh -c 'a; b' is three
-// words. Only when the whole value is one quoted text are the quotes the file's: command = "wc -l" is two words.
+// The keys command and php_args are ours and hold a command line, so their quotes are the shell's and stay: command = sh -c 'a; b' is
+// three words. Only when the whole value is one quoted text are the quotes the file's: command = "wc -l" is two words.
 //
 // # How it is read
 //

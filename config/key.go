@@ -43,7 +43,7 @@ const (
 	Choice Type = "choice"
 	// Size is a number of bytes, with K, M or G behind it for 1024 bytes and its powers.
 	Size Type = "size"
-	// Command is a command line, split into words as a shell does, but run without one.
+	// Command is a command line or a part of one, split into words as a shell does, but run without one.
 	Command Type = "command"
 )
 
@@ -105,6 +105,18 @@ func programKeys() []Key {
 		{
 			Name: "mode", Where: PerFunction, Type: Choice, Choices: []string{"plugin", "php", "exec", "standalone", "pear"},
 			Doc: "How the program of this function is run, where what the file looks like says otherwise; a command is run as exec when nothing is said.",
+		},
+		{
+			Name: "php", Where: Global, Type: Text, Default: "php",
+			Doc: "The interpreter of PHP workers: a path, or a name that is looked up on the PATH, such as php8.2.",
+		},
+		{
+			Name: "php_args", Where: Global, Type: Command,
+			Doc: "Arguments for that interpreter, such as -d memory_limit=256M; split into words as a shell does.",
+		},
+		{
+			Name: "php_preload", Where: Global, Type: Bool, Default: "off",
+			Doc: "Run the files of PHP workers once, before the workers are forked, instead of in each: it saves memory, but what a file opens or starts at its top level is then shared by all of them.",
 		},
 	}
 }

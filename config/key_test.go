@@ -104,7 +104,7 @@ As PHP's ` + "`parse_ini_file`" + ` reads them:
 - ` + "`yes`, `on`, `true`" + ` are 1. ` + "`no`, `off`, `none`, `false`" + ` are 0 or off. An empty value and ` + "`null`" + ` count as not set.
 - A value with one of ` + "`& | ^ ~ ! ( ) = $`" + ` wants quotes.
 - A list is written with commas, or as ` + "`name[] = value`" + ` once for each entry.
-- The quotes in ` + "`command`" + ` are the shell's: ` + "`command = sh -c 'sleep 1; cat'`" + ` is three words.
+- The quotes in ` + "`command`" + ` and ` + "`php_args`" + ` are the shell's: ` + "`command = sh -c 'sleep 1; cat'`" + ` is three words.
 
 Times are in seconds (decimals are allowed) unless another unit is named; 0 switches a limit off.
 `

@@ -152,12 +152,21 @@ func (s *scanner) assignment(pos int) int {
 		return lineEnd(s.src, pos)
 	}
 	if k.Type == Command && !value.quoted {
-		value.text = value.source
+		value.text = k.bareCommand(value.source)
 	}
 	s.statements = append(s.statements, statement{
 		line: s.line(pos), section: s.section, key: key, list: list, value: value,
 	})
 	return value.end
+}
+
+// bareCommand returns the text of a command line without quotes around it. A word such as null is one that may not be set, but a program's
+// name where one is wanted.
+func (k Key) bareCommand(source string) string {
+	if replaced, ok := keyword(source); ok && k.Where == Global && replaced == "" {
+		return ""
+	}
+	return source
 }
 
 // noValue notes a line without an assignment.
