@@ -3,7 +3,7 @@ package supervisor
 import "golang.org/x/sys/unix"
 
 // BeginStart and SettleStart make a start last as long as a test wants.
-func (s *Supervisor) BeginStart() (uint64, error) { return s.begin() }
+func (s *Supervisor) BeginStart() (uint64, error) { return s.begin(nil) }
 
 // SettleStart ends a start that has not succeeded.
 func (s *Supervisor) SettleStart(number uint64) { s.settle(number, nil) }

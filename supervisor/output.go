@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 )
@@ -42,13 +43,15 @@ func (c OutputConfig) withDefaults() OutputConfig {
 	return c
 }
 
-// Output is a pipe whose lines are read by one goroutine from NewOutput to Close.
-// Its writing end is for the Stdout or Stderr of any number of processes. Its
-// methods may be called from any goroutine.
+// Output is a pipe, with a name in the file system or without, whose lines are read
+// by one goroutine from NewOutput or NewFIFO to Close. Its writing end is for the
+// stdout or stderr of any number of processes. Its methods may be called from any
+// goroutine.
 type Output struct {
 	cfg    OutputConfig
 	reader *PipeReader
-	writer *os.File
+	writer *os.File // of a pipe without a name
+	path   string   // of one that has one
 	done   chan struct{}
 	once   sync.Once
 	lines  lineSplitter // used by the reading goroutine only
@@ -63,14 +66,36 @@ func NewOutput(cfg OutputConfig) (*Output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create output: %w", err)
 	}
-	o := &Output{cfg: cfg.withDefaults(), reader: reader, writer: writer, done: make(chan struct{})}
-	o.tail.size = max(o.cfg.Keep, 0)
-	o.lines = lineSplitter{max: o.cfg.MaxLine, emit: o.line}
-	go func() { defer close(o.done); o.read() }()
+	o := &Output{writer: writer}
+	o.begin(reader, cfg)
 	return o, nil
 }
 
-// Writer returns the writing end, for a Spec. It is closed by Close.
+// NewFIFO makes a FIFO at path, which only this user may open, and begins to read
+// it: for processes that are not started here and open their output themselves, as
+// often as they like. This process holds both its ends, so that to open it for
+// writing never waits and nothing is lost while nobody else has it open. The path
+// must not exist, and its directory should be this user's alone. The output has to
+// be closed, which removes the path.
+func NewFIFO(path string, cfg OutputConfig) (*Output, error) {
+	reader, err := openFIFO(path)
+	if err != nil {
+		return nil, fmt.Errorf("create output: %w", err)
+	}
+	o := &Output{path: path}
+	o.begin(reader, cfg)
+	return o, nil
+}
+
+func (o *Output) begin(reader *PipeReader, cfg OutputConfig) {
+	o.cfg, o.reader, o.done = cfg.withDefaults(), reader, make(chan struct{})
+	o.tail.size = max(o.cfg.Keep, 0)
+	o.lines = lineSplitter{max: o.cfg.MaxLine, emit: o.line}
+	go func() { defer close(o.done); o.read() }()
+}
+
+// Writer returns the writing end, for a Spec. It is closed by Close. A FIFO has
+// none: it is opened by its path.
 func (o *Output) Writer() *os.File { return o.writer }
 
 // Tail returns the last lines, oldest first. What a process wrote just before its
@@ -81,14 +106,14 @@ func (o *Output) Tail() []string {
 	return o.tail.lines()
 }
 
-// Close is called when the processes have ended. It reads what the pipe holds by
-// then, and returns when Line has been called for the last time. It does not wait
-// for descendants that still hold the pipe; those get EPIPE when they write.
-// Closing again is no error.
+// Close is called when the processes have ended. It removes the path of a FIFO,
+// reads what the pipe holds by then, and returns when Line has been called for the
+// last time. It does not wait for descendants that still hold the pipe; those get
+// EPIPE when they write. Closing again is no error.
 func (o *Output) Close() error {
 	var err error
 	o.once.Do(func() {
-		err = o.writer.Close()
+		err = o.closeWriter()
 		o.reader.Finish()
 		<-o.done
 		err = errors.Join(err, o.reader.Close())
@@ -96,6 +121,17 @@ func (o *Output) Close() error {
 	<-o.done
 	if err != nil {
 		return fmt.Errorf("close output: %w", err)
+	}
+	return nil
+}
+
+// closeWriter sees to it that nobody gets the writing end from here any more.
+func (o *Output) closeWriter() error {
+	if o.writer != nil {
+		return o.writer.Close()
+	}
+	if err := os.Remove(o.path); !errors.Is(err, fs.ErrNotExist) { // its directory may be gone by now
+		return err
 	}
 	return nil
 }

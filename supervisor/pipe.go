@@ -33,6 +33,19 @@ func Pipe() (*PipeReader, *os.File, error) {
 	return r, os.NewFile(uintptr(fds[1]), "|1"), nil
 }
 
+// openFIFO makes a FIFO and opens it at both ends, so that it has no end of file.
+func openFIFO(path string) (*PipeReader, error) {
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		return nil, &os.PathError{Op: "mkfifo", Path: path, Err: err}
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		_ = os.Remove(path) // what counts is the first error
+		return nil, err
+	}
+	return &PipeReader{file: file, left: maxPipe}, nil
+}
+
 // maxPipe is how much a pipe can hold unless root decided otherwise:
 // /proc/sys/fs/pipe-max-size. Usually it is 64 KiB.
 const maxPipe = 1 << 20

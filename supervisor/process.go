@@ -13,7 +13,7 @@ import (
 // ErrExited is the error for a signal to a process that has ended.
 var ErrExited = errors.New("process has ended")
 
-// Process is a child that was started, alive or not. Its methods may be called
+// Process is a child that was started or adopted, alive or not. Its methods may be called
 // from any goroutine, and none of them blocks.
 type Process struct {
 	pid       int
@@ -32,10 +32,10 @@ type Process struct {
 // system may give it to another process once Done is closed.
 func (p *Process) PID() int { return p.pid }
 
-// Name returns the name that the Spec gave.
+// Name returns the name that the Spec or the Adoption gave.
 func (p *Process) Name() string { return p.name }
 
-// Started returns when the program was executed.
+// Started returns when the program was executed, or the child adopted.
 func (p *Process) Started() time.Time { return p.started }
 
 // Done is closed when the process has ended and its status is known.
@@ -80,7 +80,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 }
 
 // Kill sends SIGKILL to the whole group of the process, or to the process alone
-// if its Spec said KeepGroup. It does not wait for the end. A process that has
+// if KeepGroup was said of it. It does not wait for the end. A process that has
 // ended is no error: its group was killed then.
 func (p *Process) Kill() error {
 	p.mu.Lock()

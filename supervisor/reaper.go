@@ -49,7 +49,7 @@ func (r *reaper) reap() {
 
 // take collects one child that has ended. It refuses one that may belong to a
 // start in progress, which knows the number only when the program is executed, or
-// collects it itself if that fails.
+// collects it itself if that fails; or that may be expected, see [Expected].
 func (r *reaper) take(pid int) bool {
 	var upTo uint64
 	if r.unknown == pid {
@@ -57,6 +57,9 @@ func (r *reaper) take(pid int) bool {
 	}
 	p, mayBeStart, last := r.sup.claim(pid, upTo)
 	if p != nil {
+		if r.unknown == pid { // it has been adopted
+			r.forget()
+		}
 		p.collect()
 		return true
 	}
@@ -89,7 +92,7 @@ func killOrphanedGroup(pid int) {
 	}
 }
 
-// reapKnown collects the processes that were started here. It asks for each: used
+// reapKnown collects the processes that were started or adopted here. It asks for each: used
 // while an unknown child, which has to wait, would hide them.
 func (r *reaper) reapKnown() {
 	for _, p := range r.sup.Processes() {

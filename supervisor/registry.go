@@ -1,26 +1,42 @@
 package supervisor
 
-import "golang.org/x/sys/unix"
+import (
+	"maps"
+
+	"golang.org/x/sys/unix"
+)
 
 // registry holds what is alive, and what is on its way. It is guarded by the
 // supervisor's lock.
 type registry struct {
-	procs    map[int]*Process    // started and not collected yet, by PID
-	starts   uint64              // number of the last start that has begun
-	pending  map[uint64]struct{} // starts that are not over
-	unplaced bool                // the reaper waits for the end of one
+	procs    map[int]*Process // started or adopted, and not collected yet, by PID
+	starts   uint64           // number of the last start that has begun
+	pending  pending
+	unplaced bool // the reaper waits for the end of a start
 	stopping bool
 }
 
-// begin notes that a start is in progress, and gives it a number.
-func (s *Supervisor) begin() (number uint64, err error) {
+// pending are the starts that are not over, by number. To wait for an expected
+// child is a start too, which has its Expected here; that of others is nil.
+type pending map[uint64]*Expected
+
+func (p pending) drop(number uint64) { delete(p, number) }
+
+// dropExpected ends the waiting for children that others start.
+func (p pending) dropExpected() {
+	maps.DeleteFunc(p, func(_ uint64, e *Expected) bool { return e != nil })
+}
+
+// begin notes that a start is in progress, and gives it a number. expected is nil
+// if the starter does it.
+func (s *Supervisor) begin(expected *Expected) (number uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reg.stopping {
 		return 0, ErrStopped
 	}
 	s.reg.starts++
-	s.reg.pending[s.reg.starts] = struct{}{}
+	s.reg.pending[s.reg.starts] = expected
 	return s.reg.starts, nil
 }
 
@@ -32,15 +48,22 @@ func (s *Supervisor) settle(number uint64, p *Process) (stopping bool) {
 	if p != nil {
 		s.reg.procs[p.pid] = p
 	}
-	delete(s.reg.pending, number)
-	if s.reg.unplaced {
-		s.reg.unplaced = false
-		select {
-		case s.reaper.settled <- struct{}{}:
-		default:
-		}
-	}
+	s.reg.pending.drop(number)
+	s.wake()
 	return s.reg.stopping
+}
+
+// wake has the reaper look again at a child that it could not place, after the end
+// of a start. The lock is held.
+func (s *Supervisor) wake() {
+	if !s.reg.unplaced {
+		return
+	}
+	s.reg.unplaced = false
+	select {
+	case s.reaper.settled <- struct{}{}:
+	default:
+	}
 }
 
 // claim hands a process that has ended to the reaper, which collects it. Without

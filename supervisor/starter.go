@@ -60,7 +60,9 @@ func (s *starter) stop() { s.once.Do(func() { close(s.quit) }) }
 
 // serve starts one process and makes it known to the reaper.
 func (s *starter) serve(spec *Spec) (*Process, error) {
-	number, err := s.sup.begin()
+	s.sup.forking.RLock()
+	defer s.sup.forking.RUnlock()
+	number, err := s.sup.begin(nil)
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,13 @@ import (
 // which is still waited for; Stop may then be called again. A stopped supervisor
 // is no error.
 //
+// No child is expected any more: one that comes is killed by [Expected.Adopt].
 // Descendants that left their group are not killed.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.reg.stopping = true // whatever a start in progress brings is killed by the starter
+	s.reg.pending.dropExpected()
+	s.wake()
 	s.mu.Unlock()
 	s.starter.stop()
 	left := s.killAll(ctx)

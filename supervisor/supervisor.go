@@ -52,6 +52,8 @@ type Supervisor struct {
 	starterDone, reaperDone chan struct{}
 	release                 sync.Once
 
+	forking sync.RWMutex // held for reading by the starter until a child is recorded
+
 	mu  sync.Mutex
 	reg registry
 }
@@ -79,7 +81,7 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		cfg: cfg, null: null,
-		reg:         registry{procs: make(map[int]*Process), pending: make(map[uint64]struct{})},
+		reg:         registry{procs: make(map[int]*Process), pending: make(pending)},
 		starterDone: make(chan struct{}), reaperDone: make(chan struct{}),
 	}
 	s.run()
@@ -131,7 +133,13 @@ func (s *Supervisor) Start(spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// Processes returns what was started and has not ended, oldest first.
+// awaitStarts waits until the children of the starts in progress are recorded.
+func (s *Supervisor) awaitStarts() {
+	s.forking.Lock()
+	s.forking.Unlock() //nolint:staticcheck // there is nothing to do but to have waited
+}
+
+// Processes returns what was started or adopted and has not ended, oldest first.
 func (s *Supervisor) Processes() []*Process {
 	s.mu.Lock()
 	all := make([]*Process, 0, len(s.reg.procs))

@@ -16,6 +16,16 @@ func peek(idType, id int) int {
 	return int(end.pid)
 }
 
+// isChild tells whether a process is a child of this one, alive or not collected.
+func isChild(pid int) bool {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil
+		}
+	}
+}
+
 // killed tells whether a child that has ended died of SIGKILL.
 func killed(pid int) bool {
 	end, code := look(unix.P_PID, pid)
