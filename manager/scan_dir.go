@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/trust"
 )
 
 // directory finds the programs of one worker directory.
@@ -31,7 +32,7 @@ func (s *scan) directory(dir string) {
 	case !info.IsDir():
 		s.note(config.Error, origin, "%s is no directory, want a directory with workers", dir)
 		return
-	case openToAll(info):
+	case trust.OpenToAll(info):
 		s.note(config.Error, origin, "others may write to the directory %s, so nothing in it is run, want chmod o-w %s", dir, real)
 		return
 	}

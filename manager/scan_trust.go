@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/trust"
 )
 
 // errNoProgram and its like end a sentence that begins with the name of a program.
@@ -34,41 +35,17 @@ func findCommand(name string) (string, error) {
 	return filepath.Abs(path) //nolint:wrapcheck // it fails only without a working directory
 }
 
-// openToAll reports whether any user may write to a file, or put a file of theirs in a directory in place of another one.
-func openToAll(info fs.FileInfo) bool {
-	return info.Mode().Perm()&0o002 != 0 && info.Mode()&(fs.ModeSticky|fs.ModeDir) != fs.ModeSticky|fs.ModeDir
-}
-
-// trusted reports whether only its owner and group can change a file, or put another one in its place, and notes it when not. Each directory
-// above it counts, also above the symbolic link that leads to it: who may write to one of them decides what is run.
+// trusted reports whether only its owner and group can change a file, or put another one in its place, and notes it when not.
 func (s *scan) trusted(path string, origin config.Origin) bool {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		s.note(config.Error, origin, "the file %s cannot be found (%v), want a worker", path, err)
+	err := trust.Check(path)
+	if writable, ok := errors.AsType[*trust.WritableError](err); ok {
+		s.note(config.Error, origin, "%v", writable)
 		return false
 	}
-	for _, at := range append([]string{real}, append(above(real), above(path)...)...) {
-		info, err := os.Stat(at)
-		if err != nil {
-			s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
-			return false
-		}
-		if openToAll(info) {
-			s.note(config.Error, origin, "others may write to %s, so %s is not run, want chmod o-w %s", at, path, at)
-			return false
-		}
+	if err != nil {
+		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
 	}
-	return true
-}
-
-// above returns the directories that lead to an absolute path, the nearest first.
-func above(path string) (dirs []string) {
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		dirs = append(dirs, dir)
-		if dir == filepath.Dir(dir) {
-			return dirs
-		}
-	}
+	return err == nil
 }
 
 // sayable reports whether what belongs to an executable can be told to its worker, which takes UTF-8 only, and notes it when not. One that
