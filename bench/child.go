@@ -109,11 +109,11 @@ func killLeft(processes []stat) error {
 	return nil
 }
 
-// poll calls ready every 10 ms until it is true or fails, for at most limit.
-func poll(ctx context.Context, limit time.Duration, ready func() (bool, error)) error {
+// poll calls ready at every interval until it is true or fails, for at most limit.
+func poll(ctx context.Context, interval, limit time.Duration, ready func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	ticker := time.NewTicker(10 * time.Millisecond)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		ok, err := ready()

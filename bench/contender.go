@@ -2,22 +2,10 @@ package main
 
 import (
 	"context"
-	_ "embed" // the sources of the workers written in other languages
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
-	"strings"
 )
-
-//go:embed workers/reverse.php
-var reversePHP []byte
-
-//go:embed workers/reverse.c
-var reverseC []byte
 
 // contender is a kind of worker: a row of the table.
 type contender struct {
@@ -26,8 +14,16 @@ type contender struct {
 	// managed tells that commands starts a manager, whose children are the
 	// workers.
 	managed bool
+	// deaf tells that the program does not end when it is asked to, but has to
+	// be killed.
+	deaf bool
+	// crowd tells that what is measured is not speed but what many workers of
+	// a large worker file need; the contender is no row of the first table.
+	crowd bool
 	// against are the contenders that this one is compared with.
 	against []rival
+	// limits are what the figures of a crowd are wanted to be at most.
+	limits []limit
 	// build makes what commands needs, and says with a missingError what is
 	// not installed.
 	build func(ctx context.Context, w *workshop) error
@@ -35,10 +31,17 @@ type contender struct {
 	commands func(w *workshop, s *jobServer, workers int) ([][]string, error)
 }
 
-// rival names a contender and what the ratio over it is wanted to be.
+// rival names a contender and what the ratio over it is wanted to be, with few
+// and with some workers.
 type rival struct {
 	id, name string
-	wanted   float64
+	wanted   [2]float64
+}
+
+// limit is what a quantity is wanted to be at most.
+type limit struct {
+	quantity quantity
+	most     float64
 }
 
 // contenders lists the rows of the table.
@@ -46,20 +49,35 @@ func contenders() []contender {
 	return []contender{
 		{
 			id: "plugin", name: "Go plugin", job: reverseJob(), managed: true,
-			against:  []rival{{"php", "PHP loop", 1.3}, {"c", "C", 0.95}},
+			against:  []rival{{"php", "PHP loop", [...]float64{1.3, 1.3}}, {"c", "C", [...]float64{0.95, 0.95}}},
 			build:    buildPlugin,
 			commands: managerCommand("plugin", "include = reverse\n", "[reverse]\n"),
 		},
 		{
 			id: "exec", name: "exec worker, wc -l", job: countJob(), managed: true,
-			against:  []rival{{"gearman", "gearman -w", 1.0}},
+			against:  []rival{{"gearman", "gearman -w", [...]float64{1, 1}}},
 			build:    buildManager,
 			commands: managerCommand("exec", "", "[wc]\ncommand = wc -l\n"),
 		},
 		{
+			id: "phpworker", name: "PHP worker under gearman-manager", job: reverseJob(), managed: true,
+			against:  []rival{{"php", "PHP loop", phpWanted()}, {"phpchild", "GearmanManager's child", phpWanted()}},
+			build:    buildPHPWorker("phpworker", reversePHP),
+			commands: managerCommand("phpworker", "", "[reverse]\n"),
+		},
+		{
 			id: "php", name: "PHP loop, pecl/gearman", job: reverseJob(),
-			build:    buildPHP,
-			commands: each(func(w *workshop) []string { return []string{"php", w.path("reverse.php")} }),
+			build:    buildPHPLoop,
+			commands: each(func(w *workshop) []string { return []string{"php", w.path("loop.php")} }),
+		},
+		{
+			id: "phpchild", name: "GearmanManager's child, pecl", job: reverseJob(),
+			deaf:  true, // idle, it sits in libgearman's wait, which goes on after a signal
+			build: buildPHPChild,
+			commands: func(w *workshop, s *jobServer, workers int) ([][]string, error) {
+				argv := []string{"php", w.path("gearmanmanager/child.php"), s.host, strconv.Itoa(s.port), w.path("gearmanmanager/reverse.php")}
+				return repeat(argv, workers), nil
+			},
 		},
 		{
 			id: "c", name: "C, libgearman", job: reverseJob(),
@@ -74,6 +92,26 @@ func contenders() []contender {
 				return repeat(argv, workers), nil
 			},
 		},
+		crowd("crowd", "forked", "", []limit{
+			{memory, 70e6 / (1 << 20)}, {registeredAfter, 500}, {successorAfter, 20},
+		}),
+		crowd("crowd-preload", "forked, php_preload = 1", "php_preload = 1\n", nil),
+		crowd("crowd-apart", "one php each (no pcntl)", "php_args = -d disable_functions=pcntl_fork\n", nil),
+	}
+}
+
+// phpWanted is how many times as many jobs our PHP worker is wanted to do as
+// one on pecl/gearman.
+func phpWanted() [2]float64 { return [...]float64{1.15, 1.4} }
+
+// crowd makes a contender that has many workers of a large worker file; global
+// is a line for the config's first section.
+func crowd(id, name, global string, limits []limit) contender {
+	return contender{
+		id: id, name: name, job: reverseJob(), managed: true, crowd: true,
+		limits:   limits,
+		build:    buildPHPWorker(id, largeFile(reversePHP, servicePHP, largeLines)),
+		commands: managerCommand(id, global, "[reverse]\n"),
 	}
 }
 
@@ -116,99 +154,4 @@ func managerCommand(name, global, function string) func(*workshop, *jobServer, i
 func managerConfig(server, dir, global, function string, workers int) string {
 	return fmt.Sprintf("[GearmanManager]\nhost = %s\nworker_dir = %s\nmax_worker_lifetime = 0\n%s\n%sdedicated_only = 1\ndedicated_count = %d\n",
 		server, dir, global, function, workers)
-}
-
-// workshop is where contenders are built.
-type workshop struct {
-	dir    string // temporary, removed at the end
-	module string // root of our module
-}
-
-func (w *workshop) path(name string) string { return filepath.Join(w.dir, name) }
-
-// run runs a program to its end in the module's root.
-func (w *workshop) run(ctx context.Context, argv ...string) error {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = w.module
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("run %s: %w\n%s", strings.Join(argv, " "), err, output)
-	}
-	return nil
-}
-
-func buildManager(ctx context.Context, w *workshop) error {
-	if _, err := os.Stat(w.path("gearman-manager")); err == nil {
-		return nil // built for another contender
-	}
-	return w.run(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", w.dir+"/", "./cmd/gearman-manager")
-}
-
-func buildPlugin(ctx context.Context, w *workshop) error {
-	if err := buildManager(ctx, w); err != nil {
-		return err
-	}
-	return w.run(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", w.path("plugin")+"/", "./examples/reverse")
-}
-
-func buildPHP(ctx context.Context, w *workshop) error {
-	if err := need("php", "php-cli"); err != nil {
-		return err
-	}
-	if err := w.run(ctx, "php", "-r", "exit((int) !class_exists('GearmanWorker'));"); err != nil {
-		return &missingError{"PHP's gearman extension", "php-gearman"}
-	}
-	return os.WriteFile(w.path("reverse.php"), reversePHP, 0o600)
-}
-
-func buildC(ctx context.Context, w *workshop) error {
-	if err := need("gcc", "gcc libc6-dev"); err != nil {
-		return err
-	}
-	source, header := w.path("reverse.c"), w.path("header.c")
-	if err := errors.Join(
-		os.WriteFile(source, reverseC, 0o600),
-		os.WriteFile(header, []byte("#include <libgearman/gearman.h>\n"), 0o600),
-	); err != nil {
-		return fmt.Errorf("write C source: %w", err)
-	}
-	if err := w.run(ctx, "gcc", "-fsyntax-only", header); err != nil {
-		return &missingError{"libgearman's headers", "libgearman-dev"}
-	}
-	return w.run(ctx, "gcc", "-O2", "-o", w.path("reverse-c"), source, "-lgearman")
-}
-
-// need looks for a program.
-func need(program, packages string) error {
-	if _, err := exec.LookPath(program); err != nil {
-		return &missingError{program, packages}
-	}
-	return nil
-}
-
-// missingError is something that a contender needs and that is not installed.
-type missingError struct {
-	what, packages string
-}
-
-func (e *missingError) Error() string {
-	return fmt.Sprintf("%s is missing (Debian: apt-get install %s)", e.what, e.packages)
-}
-
-// moduleRoot finds the directory of go.mod, from the working directory upwards.
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find module: %w", err)
-	}
-	for {
-		_, err := os.Stat(filepath.Join(dir, "go.mod"))
-		if err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) || !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("find module: %w", err)
-		}
-		dir = filepath.Dir(dir)
-	}
 }

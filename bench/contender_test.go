@@ -25,6 +25,9 @@ func TestContendersAreConsistent(t *testing.T) {
 				t.Errorf("%s is compared with %q, which is not there", c.id, rival.id)
 			}
 		}
+		if c.crowd && (!c.managed || len(c.against) > 0) {
+			t.Errorf("%s is a crowd without a manager, or compared by speed", c.id)
+		}
 	}
 }
 
@@ -49,7 +52,7 @@ dedicated_count = 4
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]string{
-		"":           {"plugin", "exec", "php", "c", "gearman"},
+		"":           {"plugin", "exec", "phpworker", "php", "phpchild", "c", "gearman", "crowd", "crowd-preload", "crowd-apart"},
 		"c,plugin":   {"plugin", "c"},
 		"gearman":    {"gearman"},
 		"perl":       nil,

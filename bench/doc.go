@@ -1,8 +1,19 @@
 // Command bench compares workers on one job server, in one run, and prints one
-// table: jobs a second, CPU time a job, and memory, of our Go plugin and our
-// exec worker under gearman-manager, and of what else performs Gearman jobs: a
-// PHP worker in the loop that GearmanManager runs, a C worker on libgearman,
-// and the gearman tool of Debian.
+// table: jobs a second, CPU time a job, and memory, of a Go plugin, of an
+// executable and of a PHP worker file under gearman-manager, and of what else
+// performs Gearman jobs: PHP on pecl/gearman, a C worker on libgearman, and the
+// gearman tool of Debian.
+//
+// PHP on pecl/gearman is there twice: as the bare loop, non-blocking with wait()
+// when there is nothing to do, and with all that a worker process of
+// GearmanManager does around a job on its own: one wrapper for all functions that
+// looks the worker file's function up, log lines at levels that are off, a count,
+// and limits that are looked at. That is what someone who comes from there leaves
+// behind; the same worker file runs in it and under gearman-manager.
+//
+// A second table is about a crowd: 50 workers of a worker file of 2,500 lines,
+// forked with opcache as gearman-manager does it by default, with the file run
+// before the fork (php_preload), and with a php of its own for each worker.
 //
 // Everything runs on 127.0.0.1 against a gearmand that the program starts for
 // itself. A run visits, for each number of workers, every contender in turn, so
@@ -23,6 +34,11 @@
 //     50 in flight; the larger of its figures at 1 and at 4 workers.
 //   - ratio: jobs/s at 50 in flight over those of the contender named, as the
 //     median of the ratios within each run, for 1 and for 4 workers.
+//   - of a crowd: the PSS of manager, PHP parent and workers together after work
+//     and rest, and that of the manager alone; the time from the start of the
+//     manager until the job server counts all workers; and the time from a kill -9
+//     of a worker, ten of them in each run, until the job server, which has had one
+//     less in between, counts as many as before.
 //
 // The load comes from four connections, one for each I/O thread of gearmand, that
 // submit a job for each one that ends; a single job in flight goes over them in
@@ -31,6 +47,7 @@
 // which a run on a busy machine is told.
 //
 // The program needs Debian's gearman-job-server; a contender whose programs are
-// missing is left out, with the packages to install. It builds into a temporary
+// missing is left out, with the packages to install. One that can run and does not
+// is an error, which ends the comparison with the end of its output. It builds into a temporary
 // directory and leaves no process behind.
 package main

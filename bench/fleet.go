@@ -12,8 +12,9 @@ type fleet struct {
 	contender contender
 	server    *jobServer
 	children  []*child
-	workers   []int // pids
+	workers   []stat
 	processes []stat
+	took      time.Duration // from its start until all workers were registered
 }
 
 // Bounds for a fleet to come and to go. PHP takes the longest of the contenders.
@@ -21,6 +22,9 @@ const (
 	startLimit = 20 * time.Second
 	stopGrace  = 10 * time.Second
 )
+
+// interval is how often the job server is asked for a fleet that comes.
+const interval = time.Millisecond
 
 // startFleet starts a contender with this many workers and returns when the
 // job server knows all of them.
@@ -30,6 +34,7 @@ func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, wor
 		return nil, err
 	}
 	f := &fleet{contender: c, server: s}
+	began := time.Now()
 	for _, argv := range commands {
 		ch, err := startChild(ctx, w.dir, argv...)
 		if err != nil {
@@ -39,6 +44,7 @@ func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, wor
 	}
 	err = f.await(ctx, workers)
 	if err == nil {
+		f.took = time.Since(began)
 		err = f.find()
 	}
 	if err != nil {
@@ -49,12 +55,17 @@ func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, wor
 
 // await returns when the job server counts exactly this many workers.
 func (f *fleet) await(ctx context.Context, workers int) error {
+	q, err := f.server.query(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.close()
 	var registered int
-	err := poll(ctx, startLimit, func() (ok bool, err error) {
+	err = poll(ctx, interval, startLimit, func() (ok bool, err error) {
 		if err := f.broken(); err != nil {
 			return false, err
 		}
-		registered, err = f.server.workers(ctx, f.contender.job.function)
+		registered, err = q.workers(f.contender.job.function)
 		return registered == workers, err
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -73,7 +84,8 @@ func (f *fleet) broken() error {
 	return nil
 }
 
-// find notes the processes of the fleet.
+// find notes the processes of the fleet. The workers of a manager are those
+// below it that hold a connection to the job server.
 func (f *fleet) find() error {
 	f.workers, f.processes = nil, nil
 	for _, c := range f.children {
@@ -87,14 +99,17 @@ func (f *fleet) find() error {
 		}
 		f.processes = append(append(f.processes, own), below...)
 		if !f.contender.managed {
-			f.workers = append(f.workers, c.pid())
+			f.workers = append(f.workers, own)
 			continue
 		}
-		for _, p := range below {
-			if p.ppid == c.pid() {
-				f.workers = append(f.workers, p.pid)
-			}
+		connected, err := connectedTo(f.server.port, below)
+		if err != nil {
+			return err
 		}
+		f.workers = append(f.workers, connected...)
+	}
+	if len(f.workers) == 0 {
+		return errors.New("no process of the fleet has a connection to the job server")
 	}
 	return nil
 }
@@ -102,8 +117,8 @@ func (f *fleet) find() error {
 // cpu is the time that the workers have used, and what they started.
 func (f *fleet) cpu() (time.Duration, error) {
 	var sum time.Duration
-	for _, pid := range f.workers {
-		t, err := cpuTime(pid)
+	for _, p := range f.workers {
+		t, err := cpuTime(p.pid)
 		if err != nil {
 			return 0, err
 		}
@@ -148,13 +163,16 @@ func (f *fleet) stop(ctx context.Context) error {
 	}
 	ended := make(chan error, len(f.children))
 	for _, c := range f.children {
+		if f.contender.deaf {
+			_ = c.cmd.Process.Kill() // it may be gone already
+		}
 		go func() { ended <- c.stop(stopGrace) }()
 	}
 	for range f.children {
 		errs = append(errs, <-ended)
 	}
 	errs = append(errs, killLeft(left))
-	errs = append(errs, poll(ctx, stopGrace, func() (bool, error) {
+	errs = append(errs, poll(ctx, interval, stopGrace, func() (bool, error) {
 		n, err := f.server.workers(ctx, f.contender.job.function)
 		return n == 0, err
 	}))

@@ -176,7 +176,7 @@ func (b *bench) report(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return b.results.writeJSON(w)
 	}
-	if err := writeTable(w, b.rows, b.results); err != nil {
+	if err := errors.Join(writeTable(w, b.rows, b.results), writeCrowds(w, b.rows, b.results)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, `

@@ -20,10 +20,15 @@ const (
 	managerPercent quantity = "manager CPU, % of a core"
 	loadPercent    quantity = "load generator CPU, % of a core"
 	loadPerJob     quantity = "load generator CPU a job, µs"
+
+	// Of a crowd.
+	managerMemory   quantity = "memory of the manager (PSS), MiB"
+	registeredAfter quantity = "start of the manager to all workers registered, ms"
+	successorAfter  quantity = "kill -9 of a worker to its successor registered, ms"
 )
 
 // key tells under which conditions a figure was taken. inFlight is 0 for
-// memory, which is measured at rest.
+// what is measured at rest.
 type key struct {
 	contender string
 	quantity  quantity

@@ -42,13 +42,16 @@ type bench struct {
 // when it fails.
 func (b *bench) run(ctx context.Context) error {
 	for i := range b.runs {
-		for _, workers := range []int{fewWorkers, someWorkers, manyWorkers} {
+		for _, workers := range []int{fewWorkers, someWorkers, manyWorkers, crowdWorkers} {
 			for j := range b.rows {
 				c := b.rows[(i+j)%len(b.rows)]
+				if c.crowd != (workers == crowdWorkers) {
+					continue
+				}
 				if err := b.visit(ctx, c, workers); err != nil {
 					return fmt.Errorf("%s with %d workers, run %d: %w", c.name, workers, i+1, err)
 				}
-				if err := b.say("run %d/%d  %-24s %s", i+1, b.runs, c.name, plural(workers, "worker")); err != nil {
+				if err := b.say("run %d/%d  %-32s %s", i+1, b.runs, c.name, plural(workers, "worker")); err != nil {
 					return err
 				}
 			}
@@ -63,6 +66,9 @@ func (b *bench) visit(ctx context.Context, c contender, workers int) error {
 	f, err := startFleet(ctx, c, b.workshop, b.server, workers)
 	if err != nil {
 		return err
+	}
+	if c.crowd {
+		return errors.Join(b.crowd(ctx, f), f.stop(ctx))
 	}
 	if workers == manyWorkers {
 		// Under load only for a moment: memory counts after work, not before it.

@@ -30,7 +30,7 @@ func startServer(ctx context.Context, program, dir string) (*jobServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = poll(ctx, 10*time.Second, func() (bool, error) {
+	err = poll(ctx, 10*time.Millisecond, 10*time.Second, func() (bool, error) {
 		if err := s.exited(); err != nil {
 			return false, err
 		}
@@ -71,24 +71,46 @@ func (s *jobServer) dial(ctx context.Context) (net.Conn, error) {
 
 // workers asks how many workers have registered a function.
 func (s *jobServer) workers(ctx context.Context, function string) (int, error) {
-	conn, err := s.dial(ctx)
+	q, err := s.query(ctx)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close() }() // nothing of it is needed any more
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	defer q.close()
+	return q.workers(function)
+}
+
+// query opens a connection for questions, which is the caller's to close.
+func (s *jobServer) query(ctx context.Context) (*query, error) {
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &query{conn: conn, answer: bufio.NewScanner(conn)}, nil
+}
+
+// query is a connection on which the job server is asked the same question again
+// and again. It is of no use any more after an error.
+type query struct {
+	conn   net.Conn
+	answer *bufio.Scanner
+}
+
+func (q *query) close() { _ = q.conn.Close() } // nothing of it is needed any more
+
+// workers asks how many workers have registered a function.
+func (q *query) workers(function string) (int, error) {
+	if err := q.conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return 0, fmt.Errorf("ask for status: %w", err)
 	}
-	if _, err := conn.Write([]byte("status\n")); err != nil {
+	if _, err := q.conn.Write([]byte("status\n")); err != nil {
 		return 0, fmt.Errorf("ask for status: %w", err)
 	}
-	answer := bufio.NewScanner(conn)
 	workers := 0
-	for answer.Scan() {
-		if answer.Text() == "." {
+	for q.answer.Scan() {
+		if q.answer.Text() == "." {
 			return workers, nil
 		}
-		name, n, err := parseStatus(answer.Text())
+		name, n, err := parseStatus(q.answer.Text())
 		if err != nil {
 			return 0, err
 		}
@@ -96,7 +118,7 @@ func (s *jobServer) workers(ctx context.Context, function string) (int, error) {
 			workers = n
 		}
 	}
-	return 0, fmt.Errorf("read status: %w", errors.Join(answer.Err(), errors.New("no end of the list")))
+	return 0, fmt.Errorf("read status: %w", errors.Join(q.answer.Err(), errors.New("no end of the list")))
 }
 
 // parseStatus reads a line "function, queued, running, workers", separated by

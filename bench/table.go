@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -49,9 +50,13 @@ func columns() []column {
 	}
 }
 
-// writeTable prints the rows: two lines for each, medians above and spreads
-// beneath.
+// writeTable prints the rows that are no crowds: two lines for each, medians
+// above and spreads beneath. It prints nothing if there are none.
 func writeTable(w io.Writer, rows []contender, r results) error {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(c contender) bool { return c.crowd })
+	if len(rows) == 0 {
+		return nil
+	}
 	cols := columns()
 	heads := [headLines][]string{{""}, {"median"}, {"(smallest–largest)"}}
 	for i := range heads {
@@ -73,13 +78,7 @@ func writeTable(w io.Writer, rows []contender, r results) error {
 
 // rowLines gives the lines of one contender.
 func rowLines(c contender, cols []column, r results) [][]string {
-	above, beneath := []string{c.name}, []string{""}
-	for _, col := range cols {
-		k := col.key
-		k.contender = c.id
-		above = append(above, number(r[k].median(), col.digits))
-		beneath = append(beneath, spreadCell(r[k], col.digits))
-	}
+	above, beneath := figureCells(c, cols, r)
 	m := managerFigure(c, r)
 	above = append(above, number(m.median(), 2), "")
 	beneath = append(beneath, spreadCell(m, 2), "")
@@ -96,6 +95,18 @@ func rowLines(c contender, cols []column, r results) [][]string {
 	return lines
 }
 
+// figureCells gives a contender's medians, behind its name, and their spreads.
+func figureCells(c contender, cols []column, r results) (above, beneath []string) {
+	above, beneath = []string{c.name}, []string{""}
+	for _, col := range cols {
+		k := col.key
+		k.contender = c.id
+		above = append(above, number(r[k].median(), col.digits))
+		beneath = append(beneath, spreadCell(r[k], col.digits))
+	}
+	return above, beneath
+}
+
 // managerFigure is the busier of the manager's figures at full load.
 func managerFigure(c contender, r results) sample {
 	one := r[key{c.id, managerPercent, fewWorkers, fullInFlight}]
@@ -110,11 +121,11 @@ func managerFigure(c contender, r results) sample {
 func ratioCell(c contender, against rival, r results) string {
 	var parts []string
 	met := true
-	for _, workers := range []int{fewWorkers, someWorkers} {
+	for i, workers := range []int{fewWorkers, someWorkers} {
 		mine := r[key{c.id, jobsPerSecond, workers, fullInFlight}]
 		theirs := r[key{against.id, jobsPerSecond, workers, fullInFlight}]
 		ratio := mine.over(theirs).median()
-		met = met && ratio >= against.wanted
+		met = met && ratio >= against.wanted[i]
 		parts = append(parts, number(ratio, 2))
 	}
 	verdict := "met"
@@ -124,7 +135,11 @@ func ratioCell(c contender, against rival, r results) string {
 	if parts[0] == absent && parts[1] == absent {
 		verdict = "not measured"
 	}
-	return fmt.Sprintf("%s: %s (≥ %.2f %s)", against.name, strings.Join(parts, ", "), against.wanted, verdict)
+	wanted := number(against.wanted[0], 2)
+	if against.wanted[1] != against.wanted[0] {
+		wanted += ", " + number(against.wanted[1], 2)
+	}
+	return fmt.Sprintf("%s: %s (≥ %s %s)", against.name, strings.Join(parts, ", "), wanted, verdict)
 }
 
 // absent stands for a figure that was not measured.

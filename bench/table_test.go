@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
+	"io"
 	"math"
 	"os"
 	"strings"
@@ -50,6 +52,10 @@ func exampleResults() results {
 				r.add(key{"plugin", managerPercent, workers, inFlight}, 0.1*float64(workers)*noise)
 			}
 		}
+		r.add(key{"crowd", memory, crowdWorkers, 0}, 60*noise)
+		r.add(key{"crowd", managerMemory, crowdWorkers, 0}, 15*noise)
+		r.add(key{"crowd", registeredAfter, crowdWorkers, 0}, 200*noise)
+		r.add(key{"crowd", successorAfter, crowdWorkers, 0}, 19*noise)
 		r.add(key{"plugin", memory, fewWorkers, 0}, 20*noise)
 		r.add(key{"plugin", memory, manyWorkers, 0}, 80*noise)
 	}
@@ -59,24 +65,55 @@ func exampleResults() results {
 // update rewrites the expected table: go test ./bench -update.
 var update = flag.Bool("update", false, "rewrite testdata")
 
-func TestTable(t *testing.T) {
+func TestTables(t *testing.T) {
+	t.Parallel()
+	for golden, write := range map[string]func(io.Writer, []contender, results) error{
+		"testdata/table.txt": writeTable,
+		"testdata/crowd.txt": writeCrowds,
+	} {
+		t.Run(golden, func(t *testing.T) {
+			t.Parallel()
+			var got strings.Builder
+			if err := write(&got, contenders(), exampleResults()); err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got.String()); diff != "" {
+				t.Errorf("table (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A table without rows is not printed, not even its head.
+func TestNoTable(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder
-	if err := writeTable(&got, contenders(), exampleResults()); err != nil {
+	crowds, others := []contender{crowd("crowd", "forked", "", nil)}, []contender{{id: "c", name: "C"}}
+	if err := errors.Join(writeTable(&got, crowds, results{}), writeCrowds(&got, others, results{})); err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/table.txt"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if got.String() != "" {
+		t.Errorf("printed:\n%s", got.String())
 	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
+}
+
+func TestLimitCell(t *testing.T) {
+	t.Parallel()
+	c := crowd("crowd", "forked", "", []limit{{memory, 70}, {registeredAfter, 219}, {successorAfter, 20}})
+	if got, want := limitCell(c, exampleResults()), "≤ 70 MiB met, ≤ 219 ms missed, ≤ 20 ms missed"; got != want {
+		t.Errorf("limits = %q, want %q", got, want)
 	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("table (-want +got):\n%s", diff)
+	if got, want := limitCell(c, results{}), "≤ 70 MiB not measured, ≤ 219 ms not measured, ≤ 20 ms not measured"; got != want {
+		t.Errorf("limits without figures = %q, want %q", got, want)
 	}
 }
 
@@ -84,11 +121,15 @@ func TestRatioCell(t *testing.T) {
 	t.Parallel()
 	r := exampleResults()
 	plugin := contenders()[0]
+	plugin.against = append(plugin.against, rival{"php", "PHP loop", [...]float64{1.3, 1.5}})
 	if got, want := ratioCell(plugin, plugin.against[0], r), "PHP loop: 1.40, 1.40 (≥ 1.30 met)"; got != want {
 		t.Errorf("ratio over PHP = %q, want %q", got, want)
 	}
 	if got, want := ratioCell(plugin, plugin.against[1], r), "C: 0.93, 0.93 (≥ 0.95 missed)"; got != want {
 		t.Errorf("ratio over C = %q, want %q", got, want)
+	}
+	if got, want := ratioCell(plugin, plugin.against[2], r), "PHP loop: 1.40, 1.40 (≥ 1.30, 1.50 missed)"; got != want {
+		t.Errorf("ratio over PHP, more wanted with 4 workers = %q, want %q", got, want)
 	}
 	if got, want := ratioCell(plugin, plugin.against[0], results{}), "PHP loop: –, – (≥ 1.30 not measured)"; got != want {
 		t.Errorf("ratio without figures = %q, want %q", got, want)

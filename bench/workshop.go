@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// workshop is where contenders are built.
+type workshop struct {
+	dir    string // temporary, removed at the end
+	module string // root of our module
+}
+
+func (w *workshop) path(name string) string { return filepath.Join(w.dir, name) }
+
+// write writes a file, and makes the directories that it is in.
+func (w *workshop) write(name, text string) error {
+	file := w.path(name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// run runs a program to its end in the module's root.
+func (w *workshop) run(ctx context.Context, argv ...string) error {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = w.module
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s: %w\n%s", strings.Join(argv, " "), err, output)
+	}
+	return nil
+}
+
+func buildManager(ctx context.Context, w *workshop) error {
+	if _, err := os.Stat(w.path("gearman-manager")); err == nil {
+		return nil // built for another contender
+	}
+	return w.run(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", w.dir+"/", "./cmd/gearman-manager")
+}
+
+func buildPlugin(ctx context.Context, w *workshop) error {
+	if err := buildManager(ctx, w); err != nil {
+		return err
+	}
+	return w.run(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", w.path("plugin")+"/", "./examples/reverse")
+}
+
+// buildPHPWorker makes a directory of this name with one worker file.
+func buildPHPWorker(name, text string) func(context.Context, *workshop) error {
+	return func(ctx context.Context, w *workshop) error {
+		if err := need("php", "php-cli"); err != nil {
+			return err
+		}
+		if err := w.run(ctx, "php", "-r", "exit((int) !extension_loaded('Zend OPcache'));"); err != nil {
+			return &missingError{"PHP's opcache", "php-opcache"}
+		}
+		if err := buildManager(ctx, w); err != nil {
+			return err
+		}
+		return w.write(name+"/reverse.php", text)
+	}
+}
+
+func buildPHPLoop(ctx context.Context, w *workshop) error {
+	return errors.Join(needPecl(ctx, w), w.write("loop.php", loopPHP))
+}
+
+func buildPHPChild(ctx context.Context, w *workshop) error {
+	return errors.Join(
+		needPecl(ctx, w),
+		w.write("gearmanmanager/child.php", childPHP),
+		w.write("gearmanmanager/process.php", processPHP),
+		w.write("gearmanmanager/reverse.php", reversePHP),
+	)
+}
+
+// needPecl looks for PHP with pecl/gearman.
+func needPecl(ctx context.Context, w *workshop) error {
+	if err := need("php", "php-cli"); err != nil {
+		return err
+	}
+	if err := w.run(ctx, "php", "-r", "exit((int) !class_exists('GearmanWorker'));"); err != nil {
+		return &missingError{"PHP's gearman extension", "php-gearman"}
+	}
+	return nil
+}
+
+func buildC(ctx context.Context, w *workshop) error {
+	if err := need("gcc", "gcc libc6-dev"); err != nil {
+		return err
+	}
+	source, header := w.path("reverse.c"), w.path("header.c")
+	if err := errors.Join(
+		w.write("reverse.c", reverseC),
+		w.write("header.c", "#include <libgearman/gearman.h>\n"),
+	); err != nil {
+		return err
+	}
+	if err := w.run(ctx, "gcc", "-fsyntax-only", header); err != nil {
+		return &missingError{"libgearman's headers", "libgearman-dev"}
+	}
+	return w.run(ctx, "gcc", "-O2", "-o", w.path("reverse-c"), source, "-lgearman")
+}
+
+// need looks for a program.
+func need(program, packages string) error {
+	if _, err := exec.LookPath(program); err != nil {
+		return &missingError{program, packages}
+	}
+	return nil
+}
+
+// missingError is something that a contender needs and that is not installed.
+type missingError struct {
+	what, packages string
+}
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("%s is missing (Debian: apt-get install %s)", e.what, e.packages)
+}
+
+// moduleRoot finds the directory of go.mod, from the working directory upwards.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find module: %w", err)
+	}
+	for {
+		_, err := os.Stat(filepath.Join(dir, "go.mod"))
+		if err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) || !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("find module: %w", err)
+		}
+		dir = filepath.Dir(dir)
+	}
+}
