@@ -86,7 +86,7 @@ func (c *Config) File() string { return c.file }
 // Sections returns the names of the functions that have a section, in the order of the file.
 func (c *Config) Sections() []string { return slices.Clone(c.names) }
 
-// SectionLine returns the line on which the section of a function begins, 0 when it has none.
+// SectionLine returns the line on which the section of a function begins, 0 when it has none or the file is not an ini file.
 func (c *Config) SectionLine(name string) int { return c.sections[name] }
 
 // WorkerDirs returns the directories to search for workers, absolute, with symbolic links as they are written.

@@ -20,7 +20,9 @@ type item struct {
 	// quoted is true when a single value was written wholly in quotes; always true for a flag.
 	quoted bool
 	// off is true for a bare word such as no.
-	off    bool
+	off bool
+	// fault is what a value of a Source is said to be wrong with.
+	fault  string
 	origin Origin
 }
 
@@ -91,7 +93,7 @@ func (d *document) assign(s statement) {
 		d.order = append(d.order, at)
 	}
 	d.items[at] = &item{
-		values: []string{text}, list: s.list, quoted: s.value.quoted, off: s.value.off,
+		values: []string{text}, list: s.list, quoted: s.value.quoted, off: s.value.off, fault: s.value.fault,
 		origin: Origin{File: d.file, Line: s.line, Section: s.section, Key: s.key},
 	}
 }

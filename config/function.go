@@ -24,7 +24,10 @@ type Function struct {
 func (f Function) Name() string { return f.name }
 
 // HasSection reports whether the file has a section for the function.
-func (f Function) HasSection() bool { return f.config.sections[f.name] > 0 }
+func (f Function) HasSection() bool {
+	_, ok := f.config.sections[f.name]
+	return ok
+}
 
 // Origin says where the value of a key came from.
 func (f Function) Origin(key string) Origin { return f.config.Origin(f.name, key) }

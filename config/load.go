@@ -88,11 +88,16 @@ func openProblem(err error) string {
 func Parse(name string, data []byte, overrides Overrides) (*Config, []Problem) {
 	keys := table(Keys())
 	statements, problems := scan(name, string(data), keys)
-	doc := newDocument(name, statements)
+	return load(newDocument(name, statements), problems, overrides)
+}
+
+// load applies the table of keys to a document and adds to the problems of what it was made from.
+func load(doc *document, problems []Problem, overrides Overrides) (*Config, []Problem) {
+	keys := table(Keys())
 	l := &loader{
 		keys: keys, doc: doc, problems: append(problems, doc.problems...),
 		config: &Config{
-			file: name, keys: keys, values: map[place]value{}, sections: doc.sections, names: doc.functions(),
+			file: doc.file, keys: keys, values: map[place]value{}, sections: doc.sections, names: doc.functions(),
 		},
 	}
 	cwd, err := os.Getwd()
@@ -160,6 +165,10 @@ func (l *loader) fromFile(file *ini.File, at place) {
 	k, ok := l.keys.find(at.key, at.section)
 	if !ok {
 		l.add(problemAt(it.origin, Warning, l.unknown(at)))
+		return
+	}
+	if it.fault != "" {
+		l.add(problemAt(it.origin, Error, it.fault))
 		return
 	}
 	values, err := texts(file, at)

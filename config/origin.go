@@ -4,7 +4,8 @@ import "fmt"
 
 // Origin says where a value came from, for tables and messages.
 type Origin struct {
-	// File and Line name the place in the config file; Line is 0 when the value did not come from it.
+	// File and Line name the place in the config file. File is empty when the value did not come from it; Line is 0 also when the file is
+	// not an ini file, and Section and Key say it all.
 	File string
 	Line int
 	// Section and Key name the value that was looked up. Section is [GlobalSection] for a value that a function inherits.
@@ -15,15 +16,17 @@ type Origin struct {
 }
 
 // IsDefault reports whether neither file nor flag gave the value.
-func (o Origin) IsDefault() bool { return o.Line == 0 && o.Flag == "" }
+func (o Origin) IsDefault() bool { return o.Line == 0 && o.File == "" && o.Flag == "" }
 
-// String returns "[section] key at file:line", "flag -D" or "default".
+// String returns "[section] key at file:line", "[section] key in file", "flag -D" or "default".
 func (o Origin) String() string {
 	switch {
 	case o.Flag != "":
 		return "flag " + o.Flag
 	case o.Line != 0:
 		return fmt.Sprintf("[%s] %s at %s:%d", o.Section, o.Key, o.File, o.Line)
+	case o.File != "":
+		return fmt.Sprintf("[%s] %s in %s", o.Section, o.Key, o.File)
 	default:
 		return "default"
 	}

@@ -47,6 +47,8 @@ func (p *planner) count(f config.Function, kind Kind) (counts, bool) {
 
 // origin writes an origin so that it fits into a table: with the name of the file only.
 func origin(o config.Origin) string {
-	o.File = filepath.Base(o.File)
+	if o.File != "" {
+		o.File = filepath.Base(o.File)
+	}
 	return o.String()
 }

@@ -38,8 +38,8 @@ func (p Program) label() string {
 // conflict notes two programs for one function, at the function's section where it has one.
 func (s *scan) conflict(name, first string, second Program) {
 	origin := second.Origin
-	if line := s.cfg.SectionLine(name); line > 0 {
-		origin = config.Origin{File: s.cfg.File(), Line: line, Section: name}
+	if s.cfg.Function(name).HasSection() {
+		origin = config.Origin{File: s.cfg.File(), Line: s.cfg.SectionLine(name), Section: name}
 	}
 	s.note(config.Error, origin, "two programs perform the function %s: %s, which is used, and %s, want one of them", name, first, second.label())
 }
