@@ -26,17 +26,37 @@ type FleetStarted struct {
 	Servers []string
 }
 
-// PoolNotRun says that workers of this kind are planned but are not run by this version.
+// PoolNotRun says that workers are planned but not run.
 type PoolNotRun struct {
 	Pool  string
 	Kind  Kind
 	Slots int
+	Err   error // why; nil if this version does not run workers of that kind
 }
+
+// PHPFound says which interpreter runs the PHP workers.
+type PHPFound struct {
+	Path    string
+	Version string
+	Fork    bool // workers are forked; otherwise each is a php of its own
+	Opcache bool // the code of their files is shared by all
+}
+
+// PHPPrinted is a line that the process printed from which PHP workers are forked.
+type PHPPrinted struct {
+	Stream string // host.Stdout or host.Stderr
+	Line   string
+}
+
+// PHPReplaced says that this process had to be replaced. Its workers live on.
+type PHPReplaced struct{ Err error }
 
 // WorkerStarted says that a process exists. It is ready when WorkerReady says so.
 type WorkerStarted struct {
-	Worker  string
-	PID     int
+	Worker string
+	PID    int
+	// Program is what it executes: a plugin, this project's own binary for
+	// executables, a PHP file, or the interpreter where it loads several.
 	Program string
 }
 

@@ -52,8 +52,22 @@ func (e FleetStarted) log(log zerolog.Logger) {
 }
 
 func (e PoolNotRun) log(log zerolog.Logger) {
+	if e.Err != nil {
+		log.Error().Str(logging.FieldPool, e.Pool).Str(logging.FieldKind, string(e.Kind)).Int(logging.FieldSlots, e.Slots).Err(e.Err).
+			Msg("workers cannot be run")
+		return
+	}
 	log.Warn().Str(logging.FieldPool, e.Pool).Str(logging.FieldKind, string(e.Kind)).Int(logging.FieldSlots, e.Slots).
 		Msg("workers of this kind are not run yet")
+}
+
+func (e PHPFound) log(log zerolog.Logger) {
+	log.Info().Str(logging.FieldProgram, e.Path).Str(logging.FieldVersion, e.Version).Bool(logging.FieldFork, e.Fork).Bool(logging.FieldOpcache, e.Opcache).
+		Msg("php found")
+}
+
+func (e PHPReplaced) log(log zerolog.Logger) {
+	log.Warn().Err(e.Err).Msg("php was replaced")
 }
 
 func (e WorkerStarted) log(log zerolog.Logger) {

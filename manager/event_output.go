@@ -38,6 +38,10 @@ func slogLevel(level int) zerolog.Level {
 	}
 }
 
+func (e PHPPrinted) log(log zerolog.Logger) {
+	log.Warn().Str(logging.FieldStream, e.Stream).Str(logging.FieldDetail, e.Line).Msg("php printed")
+}
+
 // log passes on what a worker printed: a line of JSON with its level and fields,
 // any other as it is.
 func (e WorkerPrinted) log(log zerolog.Logger) {

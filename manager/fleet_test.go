@@ -75,25 +75,30 @@ func settings(t *testing.T, addr string) *config.Config {
 func startFleet(t *testing.T, addr string, pools ...PoolPlan) *fleet {
 	t.Helper()
 	f := &fleet{t: t, client: jobtest.NewClient(t, addr), admin: jobtest.NewAdmin(t, addr)}
-	m, err := New(Config{
-		Settings: settings(t, addr), Plan: &Plan{Pools: pools}, Hostname: "web1",
-		Env:    append(os.Environ(), "GORACE=atexit_sleep_ms=0"),
-		Logger: zerolog.New(zerolog.NewTestWriter(t)),
-		OnEvent: func(e Event) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.events = append(f.events, e)
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Manager = m
-	t.Cleanup(func() { f.stop() })
-	if err := m.Start(t.Context()); err != nil {
+	f.make(Config{Settings: settings(t, addr), Plan: &Plan{Pools: pools}})
+	if err := f.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// make makes the manager, which is stopped at the end of the test.
+func (f *fleet) make(cfg Config) {
+	f.t.Helper()
+	cfg.Hostname = "web1"
+	cfg.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	cfg.Logger = zerolog.New(zerolog.NewTestWriter(f.t))
+	cfg.OnEvent = func(e Event) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.events = append(f.events, e)
+	}
+	m, err := New(cfg)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.Manager = m
+	f.t.Cleanup(func() { f.stop() })
 }
 
 // stop stops the fleet and returns how long that took.
@@ -511,9 +516,9 @@ func TestBrokenProgram(t *testing.T) {
 	}
 	broken := dedicated("broken", 3)
 	broken.Program = path
-	php := dedicated("thumbnail", 2)
-	php.Kind = KindPHP
-	f := startFleet(t, startEmbedded(t), broken, php, dedicated("echo", 1))
+	alone := dedicated("thumbnail", 2)
+	alone.Kind = KindStandalone
+	f := startFleet(t, startEmbedded(t), broken, alone, dedicated("echo", 1))
 	if got, err := f.do("echo", "hello"); got != "hello" || err != nil {
 		t.Errorf("the others: %q, %v", got, err)
 	}

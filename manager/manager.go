@@ -90,6 +90,7 @@ type Manager struct {
 	dir     *runDir
 	roster  *roster
 	host    *host.Host
+	php     *interpreter
 	ledger  *ledger
 	reach   *servers
 
@@ -128,6 +129,7 @@ func New(cfg Config) (*Manager, error) {
 		}
 	}
 	m.reach = newServers(m.servers, m.emit)
+	m.php = &interpreter{name: cfg.Settings.PHP(), open: m.openPHP}
 	if err := m.open(); err != nil {
 		m.close()
 		return nil, fmt.Errorf("create manager: %w", err)
@@ -210,13 +212,18 @@ func (m *Manager) emit(e Event) {
 // manager is stopped.
 func (m *Manager) Describer() Describer { return describer{host: m.host, env: m.env} }
 
+// Inspector returns what finds PHP files that cannot be run. It works until the
+// manager is stopped.
+func (m *Manager) Inspector() Inspector { return m.php }
+
 // Dir is the runtime directory of this manager. It is removed by Stop.
 func (m *Manager) Dir() string { return m.dir.path }
 
 // MakePlan looks for the programs and plans the fleet. It blocks while plugins are
-// asked what they perform. Nothing else is started.
+// asked what they perform and PHP files are loaded to find those that are broken.
+// Nothing else is started.
 func (m *Manager) MakePlan(ctx context.Context) (*Plan, []config.Problem) {
-	programs, problems := Scan(ctx, m.cfg.Settings, m.Describer())
+	programs, problems := Scan(ctx, m.cfg.Settings, m.Describer(), m.Inspector())
 	plan, more := NewPlan(m.cfg.Settings, programs)
 	return plan, append(problems, more...)
 }
@@ -267,7 +274,7 @@ func (m *Manager) startFleet(ctx context.Context, plan *Plan) error {
 		return fmt.Errorf("start manager: %w", err)
 	}
 	if len(pools) == 0 {
-		return ErrNothingToRun
+		return m.nothingToRun()
 	}
 	m.pools = pools
 	started := FleetStarted{Dir: m.dir.path, Pools: len(m.pools), Servers: m.servers}
@@ -280,6 +287,15 @@ func (m *Manager) startFleet(ctx context.Context, plan *Plan) error {
 		m.background.Go(func() { p.run(ctx) })
 	}
 	return nil
+}
+
+// nothingToRun is the error of a fleet without workers. A php that is missing may be
+// the whole reason.
+func (m *Manager) nothingToRun() error {
+	if err := m.php.fault(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNothingToRun, err)
+	}
+	return ErrNothingToRun
 }
 
 // makePools makes the pools whose workers can be run.
@@ -297,9 +313,9 @@ func (m *Manager) makePools(plan *Plan) (pools []*pool, err error) {
 		if pp.Workers == 0 {
 			continue
 		}
-		prog, ok := m.program(pp)
+		prog, start, ok := m.program(pp)
 		if !ok {
-			m.emit(PoolNotRun{Pool: pp.Name, Kind: pp.Kind, Slots: pp.Slots})
+			m.emit(PoolNotRun{Pool: pp.Name, Kind: pp.Kind, Slots: pp.Slots, Err: m.whyNot(pp.Kind)})
 			continue
 		}
 		// Two workers of each pool may have a successor beside them.
@@ -314,7 +330,7 @@ func (m *Manager) makePools(plan *Plan) (pools []*pool, err error) {
 			plan: pp, program: prog, host: m.cfg.Hostname, servers: m.servers, records: records,
 			verbosity: m.cfg.Settings.Verbose(), maxData: m.cfg.Settings.MaxJobSize(),
 			delay: func(n int) time.Duration { return time.Duration(first+n) * splay },
-			start: m.startWorker, note: m.note, forget: m.roster.drop, tell: m.tell,
+			start: start, note: m.note, forget: m.roster.drop, tell: m.tell,
 			gate: g, ledger: m.ledger, reach: m.reach, emit: m.emit,
 			random: rand.Float64, clock: jobrecord.Now,
 		}))
@@ -328,27 +344,6 @@ func closeRecords(pools []*pool) {
 	for _, p := range pools {
 		_ = p.cfg.records.close() // shared memory: nothing is lost
 	}
-}
-
-// program is what the workers of a pool execute; ok is false for kinds that are
-// not run yet.
-func (m *Manager) program(pp *PoolPlan) (prog program, ok bool) {
-	switch pp.Kind {
-	case KindPlugin:
-		return program{path: pp.Program, env: m.env}, true
-	case KindExec:
-		return program{path: m.cfg.Self, args: []string{ExecArg}, env: m.env}, true
-	case KindPHP, KindStandalone:
-	}
-	return program{}, false
-}
-
-func (m *Manager) startWorker(ctx context.Context, launch host.Launch) (process, error) {
-	w, err := m.host.Start(ctx, launch)
-	if err != nil {
-		return nil, err
-	}
-	return w, nil
 }
 
 // note writes a process into the roster for as long as it lives.

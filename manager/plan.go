@@ -66,7 +66,7 @@ type FunctionPlan struct {
 }
 
 // NewPlan counts the slots of each function and puts them into pools. It is a pure function of its arguments. Each problem concerns one
-// function or section: a function with an error is left out of the plan.
+// function or section: a function with an error, or of a broken program, is left out of the plan.
 func NewPlan(cfg *config.Config, programs []Program) (*Plan, []config.Problem) {
 	p := &planner{cfg: cfg}
 	for _, program := range programs {
@@ -75,7 +75,7 @@ func NewPlan(cfg *config.Config, programs []Program) (*Plan, []config.Problem) {
 	p.shareOut()
 	p.checkSections()
 	p.checkInclude()
-	if len(p.performed) == 0 {
+	if len(p.performed) == 0 && len(p.broken) == 0 {
 		p.note(config.Error, cfg.Origin(config.GlobalSection, "worker_dir"), "no function can be performed, want at least one worker in worker_dir or a command")
 	}
 	slices.SortFunc(p.pools, comparePools)
@@ -89,7 +89,9 @@ type planner struct {
 	shares    []*share
 	pools     []PoolPlan
 	performed []string
-	problems  []config.Problem
+	// broken holds the functions of programs that cannot be run, which was noted when they were found.
+	broken   []string
+	problems []config.Problem
 }
 
 // share is a program as shared pools see it, with the functions that are not dedicated_only.
@@ -112,6 +114,10 @@ func (p *planner) note(severity config.Severity, origin config.Origin, format st
 
 // program plans the functions of one program.
 func (p *planner) program(program Program) {
+	if program.Broken {
+		p.broken = append(p.broken, program.Functions...)
+		return
+	}
 	shared := p.shareOf(program)
 	for _, name := range program.Functions {
 		if !p.cfg.Included(name) {
@@ -131,7 +137,7 @@ func (p *planner) program(program Program) {
 		if numbers.dedicated > 0 {
 			p.pools = append(p.pools, p.dedicated(f, program, plan, numbers))
 		} else {
-			p.checkSharedOnly(f)
+			p.checkSharedOnly(f, program.Kind)
 		}
 	}
 }

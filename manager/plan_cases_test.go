@@ -75,7 +75,7 @@ func TestCountsAreGearmanManagers(t *testing.T) {
 func checkCase(t *testing.T, c plannerCase) {
 	t.Helper()
 	cfg, problems := config.Parse("config.ini", []byte(c.INI), nil)
-	programs, more := manager.Scan(t.Context(), cfg, nil)
+	programs, more := manager.Scan(t.Context(), cfg, nil, nil)
 	plan, still := manager.NewPlan(cfg, programs)
 	if all := slices.Concat(problems, more, still); config.HasErrors(all) {
 		t.Errorf("problems: %v", all)

@@ -18,20 +18,30 @@ func (p *planner) checkMode(f config.Function, program Program) {
 }
 
 // checkSharedOnly notes limits of the process that stand in the section of a function that has no process of its own.
-func (p *planner) checkSharedOnly(f config.Function) {
+func (p *planner) checkSharedOnly(f config.Function, kind Kind) {
 	for _, key := range []string{"concurrency", "max_runs_per_worker", "max_worker_lifetime", "worker_restart_splay"} {
-		if f.IsOwn(key) {
+		switch {
+		case key == "concurrency" && kind == KindPHP:
+			p.checkOneSlot(f, kind)
+		case f.IsOwn(key):
 			p.note(config.Warning, f.Origin(key), "the value has no effect: only the shared pool performs the function, want it in [%s], or a dedicated_count", config.GlobalSection)
 		}
 	}
 }
 
+// checkOneSlot notes a concurrency where a worker has one slot, whatever is wanted.
+func (p *planner) checkOneSlot(f config.Function, kind Kind) {
+	if f.IsOwn("concurrency") && f.Concurrency() > 1 {
+		p.note(config.Warning, f.Origin("concurrency"), "a %s worker performs one job at a time, want concurrency for a plugin or an executable only", kind)
+	}
+}
+
 // checkSections notes sections of functions that no program performs. A section without effect because include or exclude say so, and a
-// command that could not be used, which was noted when it was looked at, are left alone.
+// program that could not be used, which was noted when it was looked at, are left alone.
 func (p *planner) checkSections() {
 	for _, name := range p.cfg.Sections() {
 		f := p.cfg.Function(name)
-		if slices.Contains(p.performed, name) || !p.cfg.Included(name) || f.Command() != nil || config.CheckFunctionName(name) != nil {
+		if p.found(name) || !p.cfg.Included(name) || f.Command() != nil || config.CheckFunctionName(name) != nil {
 			continue
 		}
 		at := config.Origin{File: p.cfg.File(), Line: p.cfg.SectionLine(name), Section: name}
@@ -42,10 +52,15 @@ func (p *planner) checkSections() {
 // checkInclude notes functions that are asked for and that no program performs.
 func (p *planner) checkInclude() {
 	for _, name := range p.cfg.Include() {
-		if !slices.Contains(p.performed, name) && p.cfg.Included(name) {
+		if !p.found(name) && p.cfg.Included(name) {
 			p.note(config.Warning, p.cfg.Origin(config.GlobalSection, "include"), "no program performs the function %s%s, want a worker of this name in worker_dir, or a command", name, p.didYouMean(name))
 		}
 	}
+}
+
+// found reports whether there is a program for the function, broken ones included.
+func (p *planner) found(name string) bool {
+	return slices.Contains(p.performed, name) || slices.Contains(p.broken, name)
 }
 
 // didYouMean asks for the nearest function that is performed.

@@ -55,8 +55,8 @@ func (p *planner) limit(pool *PoolPlan, f config.Function) {
 	pool.Concurrency = 1
 	switch wanted := f.Concurrency(); {
 	case pool.Kind == KindPHP || pool.Kind == KindStandalone:
-		if f.IsOwn("concurrency") && wanted > 1 && !pool.Shared {
-			p.note(config.Warning, f.Origin("concurrency"), "a %s worker performs one job at a time, want concurrency for a plugin or an executable only", pool.Kind)
+		if !pool.Shared {
+			p.checkOneSlot(f, pool.Kind)
 		}
 	case wanted > 0:
 		pool.Concurrency = min(wanted, pool.Slots)

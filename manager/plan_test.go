@@ -18,13 +18,15 @@ import (
 
 var updatePlans = flag.Bool("update", false, "write the golden files instead of comparing with them")
 
-// programsOf reads lines such as "plugin /p/rev reverse,upper" and "exec /bin/wc wc -l", where the words behind the functions are arguments.
+// programsOf reads lines such as "plugin /p/rev reverse,upper" and "exec /bin/wc wc -l", where the words behind the functions are arguments. A kind
+// with a ! behind it is a program that is broken.
 func programsOf(t *testing.T, lines ...string) []manager.Program {
 	t.Helper()
 	var programs []manager.Program
 	for _, line := range lines {
 		words := strings.Fields(line)
-		p := manager.Program{Kind: manager.Kind(words[0]), Path: words[1], Functions: strings.Split(words[2], ",")}
+		kind, broken := strings.CutSuffix(words[0], "!")
+		p := manager.Program{Kind: manager.Kind(kind), Path: words[1], Functions: strings.Split(words[2], ","), Broken: broken}
 		if p.Kind == manager.KindExec || p.Kind == manager.KindStandalone {
 			p.Command = append([]string{p.Path}, words[3:]...)
 		}
@@ -245,6 +247,23 @@ func problemCases() []planCase {
 				"warning dir/config.ini:7: [s] concurrency: a standalone worker performs one job at a time, want concurrency for a plugin or an executable only",
 			},
 		},
+		{
+			name: "concurrency of shared php", ini: "[GearmanManager]\ncount = 1\n[a]\nconcurrency = 4\nmax_runs_per_worker = 5\n", programs: []string{"php /w/a.php a"},
+			pools: []string{"* php slots=1 concurrency=1 workers=1 a ([GearmanManager] count at config.ini:2)"},
+			problems: []string{
+				"warning dir/config.ini:4: [a] concurrency: a php worker performs one job at a time, want concurrency for a plugin or an executable only",
+				"warning dir/config.ini:5: [a] max_runs_per_worker: the value has no effect: only the shared pool performs the function, want it in [GearmanManager], or a dedicated_count",
+			},
+		},
+		{
+			name: "broken programs", ini: "[GearmanManager]\ncount = 2\ninclude = a,b,unknown\n[a]\ncount = 4\n[b]\ncount = 5\n[unknown]\ncount = 5\n", programs: []string{"php! /w/a.php a", "php /w/b.php b"},
+			pools: []string{"* php slots=2 concurrency=1 workers=2 b ([GearmanManager] count at config.ini:2)", "b php slots=3 concurrency=1 workers=3 b ([b] count at config.ini:7, less 2 shared)"},
+			problems: []string{
+				"warning dir/config.ini:8: [unknown]: no program performs this function, want a worker of this name in worker_dir, or a command",
+				"warning dir/config.ini:3: [GearmanManager] include: no program performs the function unknown, want a worker of this name in worker_dir, or a command",
+			},
+		},
+		{name: "broken programs only", ini: "[GearmanManager]\ncount = 2\n[a]\ncount = 4\n", programs: []string{"php! /w/a.php a"}},
 	}
 }
 

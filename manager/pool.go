@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
@@ -42,7 +41,7 @@ type poolConfig struct {
 	// start of the pool.
 	delay func(n int) time.Duration
 
-	start func(context.Context, host.Launch) (process, error)
+	start starter
 	// note is told each process that exists, so that a later manager knows it.
 	note   func(worker string, grace time.Duration, proc *supervisor.Process)
 	forget func(pid int)
@@ -53,13 +52,6 @@ type poolConfig struct {
 	emit   func(Event)
 	random func() float64       // 0 ≤ x < 1
 	clock  func() time.Duration // the clock of job records
-}
-
-// program is what the workers of a pool execute.
-type program struct {
-	path string
-	args []string
-	env  []string
 }
 
 // pool keeps the workers of one PoolPlan running. One goroutine, run, owns

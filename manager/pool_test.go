@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -456,6 +457,67 @@ func TestTornRecord(t *testing.T) {
 		pass(time.Second)
 		if s := seen[JobSuspected](f); len(s) != 0 {
 			t.Errorf("suspects %+v", s)
+		}
+	})
+}
+
+// TestTimeoutOfAJobThatEnds: a late job that ends while the others are told of it
+// costs its worker nothing, and neither does the next one.
+func TestTimeoutOfAJobThatEnds(t *testing.T) {
+	t.Parallel()
+	runPool(t, timeoutPlan(config.Fail), nil, func(f *fakeFleet) {
+		w, neighbour := f.worker("resize/1"), f.worker("resize/2")
+		neighbour.mu.Lock()
+		neighbour.deaf = true
+		neighbour.mu.Unlock()
+		w.begin("H:a:1")
+		pass(10*time.Second + overdueSlack)
+		if told := seen[JobSuspected](f); len(told) != 1 {
+			t.Fatalf("suspects %+v", told)
+		}
+		w.finish()
+		w.begin("H:a:2")
+		pass(9 * time.Second)
+		if kills := seen[WorkerKilled](f); len(kills) != 0 {
+			t.Fatalf("kills %+v", kills)
+		}
+		pass(callTimeout)
+		for _, k := range seen[WorkerKilled](f) {
+			if k.Worker == "resize/1" && !strings.Contains(k.Detail, "H:a:2") {
+				t.Errorf("killed: %+v", k)
+			}
+		}
+	})
+}
+
+// TestRecordSeenInParts: a job that seems late because its record was just being
+// written is not acted on.
+func TestRecordSeenInParts(t *testing.T) {
+	t.Parallel()
+	runPool(t, timeoutPlan(config.Fail), nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.begin("H:a:1")
+		synctest.Wait()
+		type answer struct{ as, otherStart, otherBegun, ended int }
+		got, _ := ask(f.pool, func() answer {
+			of := f.pool.places[0].worker
+			jobs := func(change func(*recordedJob)) []recordedJob {
+				seen := f.pool.inHand(of)
+				change(&seen[0])
+				return seen
+			}
+			a := answer{
+				as:         len(f.pool.still(of, jobs(func(*recordedJob) {}))),
+				otherStart: len(f.pool.still(of, jobs(func(j *recordedJob) { j.start -= time.Minute }))),
+				otherBegun: len(f.pool.still(of, jobs(func(j *recordedJob) { j.begun-- }))),
+			}
+			before := f.pool.inHand(of)
+			w.finish()
+			a.ended = len(f.pool.still(of, before))
+			return a
+		})
+		if got != (answer{as: 1}) {
+			t.Errorf("%+v", got)
 		}
 	})
 }

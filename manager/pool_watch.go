@@ -83,6 +83,7 @@ func (p *pool) longestGrace() (longest time.Duration) {
 type recordedJob struct {
 	handJob
 	slot  int           // in its worker, from 0
+	start time.Duration // when it began, on the clock of job records
 	age   time.Duration // how long it has been running
 	begun uint64        // number of the job among those of its record
 }
@@ -104,7 +105,7 @@ func (p *pool) inHand(w *worker) []recordedJob {
 		if s.Torn || !s.Busy || int(s.Server) >= len(p.cfg.servers) || int(s.Function) >= len(p.cfg.plan.Functions) {
 			continue
 		}
-		j := recordedJob{slot: slot, age: p.cfg.clock() - s.Start}
+		j := recordedJob{slot: slot, start: s.Start, age: p.cfg.clock() - s.Start}
 		j.job = jobKey{server: p.cfg.servers[s.Server], handle: s.Handle, hash: s.Hash}
 		j.function = p.cfg.plan.Functions[s.Function]
 		j.overdue = j.function.Timeout > 0 && j.age >= j.function.Timeout
@@ -115,11 +116,22 @@ func (p *pool) inHand(w *worker) []recordedJob {
 	return jobs
 }
 
+// still returns those of the jobs that are in hand yet, as their records show when
+// they are read again. The kernel lets a record that is written in one call be seen
+// in parts for a moment: a new job with the beginning of the one before it would
+// look late.
+func (p *pool) still(w *worker, jobs []recordedJob) []recordedJob {
+	return slices.DeleteFunc(jobs, func(j recordedJob) bool {
+		s := p.cfg.records.read(w.records[j.slot])
+		return s.Torn || !s.Busy || s.Begun != j.begun || s.Start != j.start
+	})
+}
+
 // watch kills a worker one of whose jobs is over its timeout by more than a worker
 // that lives would let it be.
 func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 	late, wait := p.late(w)
-	if len(late) == 0 {
+	if late = p.still(w, late); len(late) == 0 {
 		p.planWatch(w, now)
 		if wait > 0 {
 			w.watchAt = now.Add(wait)
@@ -140,13 +152,23 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 			marked = append(marked, overdueCharge(j.handJob))
 		}
 	}
-	detail := fmt.Sprintf("job %s of %s is over its timeout of %v", late[0].job.handle, late[0].function.Name, late[0].function.Timeout)
 	if len(marked) == 0 {
-		p.kill(w, killTimeout, detail)
+		p.killLate(w, late)
 		return
 	}
 	w.watchAt = now.Add(crashNews) // it does not live on because another worker does not listen
-	p.account(ctx, marked, w.proc, false, func() { p.kill(w, killTimeout, detail) })
+	p.account(ctx, marked, w.proc, false, func() { p.killLate(w, late) })
+}
+
+// killLate kills a worker because of its late jobs, unless it has ended them while
+// others were told of them. What it has in hand by then is innocent.
+func (p *pool) killLate(w *worker, late []recordedJob) {
+	if late = p.still(w, late); len(late) == 0 {
+		p.planWatch(w, time.Now())
+		return
+	}
+	detail := fmt.Sprintf("job %s of %s is over its timeout of %v", late[0].job.handle, late[0].function.Name, late[0].function.Timeout)
+	p.kill(w, killTimeout, detail)
 }
 
 // late returns the jobs for which a worker is killed. Those that it has reported

@@ -33,6 +33,8 @@ type Program struct {
 	Version string
 	// Pear is set for a PHP file in the style of PEAR's Net_Gearman (mode = pear).
 	Pear bool
+	// Broken is set where a problem says why the program cannot be run. It is not planned, but its functions are known.
+	Broken bool
 	// Origin says where the config names the program: a command line, a mode, or worker_dir.
 	Origin config.Origin
 }
@@ -52,4 +54,33 @@ type Describer interface {
 	// Describe starts the plugin at path, asks it, and ends it, within a deadline of its own or that of ctx. Its error says what is wrong
 	// with the plugin: that it printed something else, ended, or speaks another version.
 	Describe(ctx context.Context, path string) (Description, error)
+}
+
+// PHPFile is a worker file that an [Inspector] looks at.
+type PHPFile struct {
+	Function string
+	// Path is absolute.
+	Path string
+	// Symbol is the name of the function or class that performs it: the prefix and the function's name.
+	Symbol string
+	// Pear is set for a class in the style of PEAR's Net_Gearman.
+	Pear bool
+}
+
+// PHPFault is what is wrong with a worker file.
+type PHPFault struct {
+	// Path is that of the [PHPFile].
+	Path string
+	// Problem says it in a few words.
+	Problem string
+	// File and Line say where it is, in the worker file or in one that it includes. File is empty and Line 0 where that is not known.
+	File string
+	Line int
+}
+
+// Inspector looks for PHP files that cannot be run.
+type Inspector interface {
+	// Inspect loads the files as a worker does, in a process that ends with it, and returns a fault for each that is broken. It blocks
+	// until all were loaded. An error concerns PHP itself and ends a sentence: no file can be run.
+	Inspect(ctx context.Context, files []PHPFile) ([]PHPFault, error)
 }

@@ -57,6 +57,9 @@ func runFunction(f FunctionPlan, index int) *workerpb.Function {
 	out := &workerpb.Function{
 		Name: f.Name, Index: clamp32(index), TimeoutMs: milliseconds(f.Timeout), Command: f.Command,
 	}
+	if f.Symbol != "" {
+		out.Source = &workerpb.Source{File: f.Program, Symbol: f.Symbol, Pear: f.Pear}
+	}
 	if f.OnTimeout == config.Reissue {
 		out.OnTimeout = workerpb.OnTimeout_ON_TIMEOUT_REISSUE
 	}

@@ -19,6 +19,7 @@ func TestRunRequest(t *testing.T) {
 		Functions: []FunctionPlan{
 			{Name: "wc", Command: []string{"/usr/bin/wc", "-l"}, Timeout: 1500 * time.Microsecond, OnTimeout: config.Reissue, OnCrash: config.Fail},
 			{Name: "resize", OnTimeout: config.Fail, OnCrash: config.Reissue},
+			{Name: "mail", Program: "/w/mail.php", Symbol: "job_mail", Pear: true},
 		},
 	}
 	got := runRequest(plan, runFacts{
@@ -35,6 +36,7 @@ func TestRunRequest(t *testing.T) {
 				OnCrash: workerpb.OnCrash_ON_CRASH_FAIL, Command: []string{"/usr/bin/wc", "-l"},
 			},
 			{Name: "resize", Index: 1},
+			{Name: "mail", Index: 2, Source: &workerpb.Source{File: "/w/mail.php", Symbol: "job_mail", Pear: true}},
 		},
 		Limits:     &workerpb.Limits{MaxRuns: 100, MaxLifetimeMs: 3600_000, MaxData: 1 << 20},
 		Slots:      []*workerpb.Slot{{ClientId: "web1/*/5", Record: 9}, {ClientId: "web1/*/6", Record: 4}},

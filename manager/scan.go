@@ -10,17 +10,20 @@ import (
 // Scan finds the programs of a config: those with a command line first, in the order of the file, then the files of each worker
 // directory, in the order of the directories and by name. Of two programs for a function the one found first performs it.
 //
-// It reads directories and the beginnings of files, and blocks while plugins are asked through d; nothing else is run. With a nil d plugins are
-// reported as problems. Each problem concerns one directory, file or function, which is left out of the result. When ctx ends, plugins
-// that were not asked yet are reported as problems.
-func Scan(ctx context.Context, cfg *config.Config, d Describer) ([]Program, []config.Problem) {
+// It reads directories and the beginnings of files, and blocks while plugins are asked through d; executables are not run. With a nil d plugins are
+// reported as problems. PHP files are loaded by in, in a process of their own; with a nil in they are taken for good. Each problem concerns one
+// directory, file or function, which is left out of the result; PHP files that are broken stay in it and are marked. When ctx ends, programs
+// that were not asked or loaded yet are reported as problems.
+func Scan(ctx context.Context, cfg *config.Config, d Describer, in Inspector) ([]Program, []config.Problem) {
 	s := &scan{cfg: cfg}
 	s.commands()
 	for _, dir := range cfg.WorkerDirs() {
 		s.directory(dir)
 	}
 	s.describe(ctx, d)
-	return s.settle(), s.problems
+	programs := s.settle()
+	s.inspect(ctx, in, programs)
+	return programs, s.problems
 }
 
 // scan is the state of one scan.

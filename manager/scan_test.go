@@ -51,7 +51,8 @@ type scanCase struct {
 	files     map[string]file
 	dirs      map[string]os.FileMode
 	describer manager.Describer
-	// programs are "kind path functions", problems their String, in order.
+	inspector manager.Inspector
+	// programs are "kind path functions", with a ! behind the kind of a broken one, problems their String, in order.
 	programs []string
 	problems []string
 }
@@ -89,10 +90,10 @@ func (c scanCase) run(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatalf("config: %v", problems)
 	}
-	programs, problems := manager.Scan(t.Context(), cfg, c.describer)
+	programs, problems := manager.Scan(t.Context(), cfg, c.describer, c.inspector)
 	var gotPrograms, gotProblems []string
 	for _, p := range programs {
-		line := fmt.Sprintf("%s %s %s", p.Kind, p.Path, strings.Join(p.Functions, ","))
+		line := fmt.Sprintf("%s%s %s %s", p.Kind, map[bool]string{true: "!"}[p.Broken], p.Path, strings.Join(p.Functions, ","))
 		if p.Command != nil {
 			line += " = " + strings.Join(p.Command, " ")
 		}
@@ -115,7 +116,7 @@ const oneDirectory = "[GearmanManager]\nworker_dir = DIR/w\n"
 // TestScan finds programs of each kind, and everything that can be wrong with one.
 func TestScan(t *testing.T) {
 	t.Parallel()
-	for _, c := range slices.Concat(kindCases(), fileCases(), directoryCases(), trustCases(), conflictCases()) {
+	for _, c := range slices.Concat(kindCases(), fileCases(), directoryCases(), trustCases(), conflictCases(), inspectCases()) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.run(t)
@@ -339,7 +340,7 @@ func TestScanDefaultDirectory(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatal(problems)
 		}
-		if _, problems = manager.Scan(t.Context(), cfg, nil); len(problems) != want {
+		if _, problems = manager.Scan(t.Context(), cfg, nil, nil); len(problems) != want {
 			t.Errorf("%q: problems %v, want %d", text, problems, want)
 		}
 	}
@@ -363,7 +364,7 @@ func TestScanRecognisesBuiltPrograms(t *testing.T) {
 		}
 	}
 	cfg, _ := config.Parse("config.ini", []byte("[GearmanManager]\nworker_dir = "+dir+"\n"), nil)
-	programs, problems := manager.Scan(t.Context(), cfg, describer{"plain": {Functions: []string{"echo"}, Version: "v1"}, "stripped": {Functions: []string{"echo2"}}})
+	programs, problems := manager.Scan(t.Context(), cfg, describer{"plain": {Functions: []string{"echo"}, Version: "v1"}, "stripped": {Functions: []string{"echo2"}}}, nil)
 	if len(problems) > 0 {
 		t.Errorf("problems: %v", problems)
 	}
@@ -422,7 +423,7 @@ func TestScanAsksPluginsTogether(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	programs, problems := manager.Scan(ctx, plugins(t, 8), &meeting{wanted: 4, met: make(chan struct{})})
+	programs, problems := manager.Scan(ctx, plugins(t, 8), &meeting{wanted: 4, met: make(chan struct{})}, nil)
 	if len(programs) != 8 || len(problems) > 0 {
 		t.Errorf("%d programs, problems %v", len(programs), problems)
 	}
@@ -433,7 +434,7 @@ func TestScanEndsWithContext(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	programs, problems := manager.Scan(ctx, plugins(t, 3), &meeting{wanted: 9, met: make(chan struct{})})
+	programs, problems := manager.Scan(ctx, plugins(t, 3), &meeting{wanted: 9, met: make(chan struct{})}, nil)
 	if len(programs) != 0 || len(problems) != 3 || !strings.Contains(problems[0].Message, "context canceled") {
 		t.Errorf("%d programs, problems %v", len(programs), problems)
 	}

@@ -77,7 +77,7 @@ func (m *Manager) stop(ctx context.Context) error {
 	if m.cancel != nil {
 		m.cancel()
 	}
-	err := m.stopProcesses(ctx)
+	err := errors.Join(m.php.close(), m.stopProcesses(ctx))
 	if ended || err == nil {
 		m.background.Wait()
 		closeRecords(m.pools)

@@ -26,7 +26,8 @@ func checkCommand() command {
 The plan goes to standard output, problems to standard error. WORKERS are what a
 job server counts: how many jobs of the functions can run at a time. PROCS are
 the processes that do it. No worker is started, but each Go plugin is run for a
-moment and asked for its functions.
+moment and asked for its functions, and the files of PHP workers are loaded once
+to find those that are broken.
 
 Exit codes:
   0    no errors; there may be warnings

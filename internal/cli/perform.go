@@ -56,7 +56,7 @@ func (p *perform) run(ctx context.Context, std *streams, args []string) error {
 	var programs []manager.Program
 	err := withManager(ctx, std, cfg, func(ctx context.Context, m *manager.Manager) {
 		var more []config.Problem
-		programs, more = manager.Scan(ctx, cfg, m.Describer())
+		programs, more = manager.Scan(ctx, cfg, m.Describer(), nil)
 		problems = append(problems, more...)
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ const (
 	FieldFailures = "failures" // starts that failed in a row
 	FieldFile     = "file"     // with line, a place in a config file
 	FieldFlag     = "flag"     // of the command line
+	FieldFork     = "fork"     // workers are forked
 	FieldFunction = "function"
 	FieldGrace    = "grace_ms"
 	FieldHandle   = "handle" // of a job
@@ -26,6 +27,7 @@ const (
 	FieldKind     = "kind"   // of workers
 	FieldLine     = "line"
 	FieldNextTry  = "next_try_in_ms"
+	FieldOpcache  = "opcache"
 	FieldPID      = "pid"
 	FieldPool     = "pool"
 	FieldPools    = "pools"

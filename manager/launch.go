@@ -1,0 +1,56 @@
+package manager
+
+import (
+	"context"
+
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+)
+
+// program is what the workers of a pool execute.
+type program struct {
+	path string
+	args []string
+	env  []string
+}
+
+// starter starts a worker and returns when it has said hello.
+type starter func(context.Context, host.Launch) (process, error)
+
+// program is what the workers of a pool execute, and how they are started; ok is
+// false for those that cannot be run, see whyNot.
+func (m *Manager) program(pp *PoolPlan) (prog program, start starter, ok bool) {
+	switch pp.Kind {
+	case KindPlugin:
+		return program{path: pp.Program, env: m.env}, m.startWorker, true
+	case KindExec:
+		return program{path: m.cfg.Self, args: []string{ExecArg}, env: m.env}, m.startWorker, true
+	case KindPHP:
+		php, err := m.php.get()
+		if err != nil {
+			return program{}, nil, false
+		}
+		path := pp.Program
+		if path == "" { // several files
+			path = m.php.where()
+		}
+		return program{path: path}, php.Start, true
+	case KindStandalone:
+	}
+	return program{}, nil, false
+}
+
+// whyNot says why workers of a kind are not run; nil where this version does not.
+func (m *Manager) whyNot(kind Kind) error {
+	if kind == KindPHP {
+		return m.php.fault()
+	}
+	return nil
+}
+
+func (m *Manager) startWorker(ctx context.Context, launch host.Launch) (process, error) {
+	w, err := m.host.Start(ctx, launch)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}

@@ -1,0 +1,71 @@
+package manager
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gearman-manager/gearman-manager/config"
+)
+
+// inspect marks the PHP programs that cannot be run, and notes why. It comes after each function has its one program: of two files for a
+// function PHP could load only the first.
+func (s *scan) inspect(ctx context.Context, in Inspector, programs []Program) {
+	var files []PHPFile
+	byPath := map[string]*Program{}
+	for i := range programs {
+		if p := &programs[i]; p.Kind == KindPHP {
+			name := p.Functions[0]
+			files = append(files, PHPFile{Function: name, Path: p.Path, Symbol: s.cfg.Prefix() + name, Pear: p.Pear})
+			byPath[p.Path] = p
+		}
+	}
+	if in == nil || len(files) == 0 {
+		return
+	}
+	faults, err := in.Inspect(ctx, files)
+	if err != nil {
+		for _, p := range byPath {
+			p.Broken = true
+		}
+		s.note(config.Error, s.cfg.Origin(config.GlobalSection, "php"), "%v, so no PHP worker is run (%s), want a php with its command line, by its path or a name that is on the PATH", err, someFunctions(files))
+		return
+	}
+	for _, fault := range faults {
+		if p := byPath[fault.Path]; p != nil && !p.Broken {
+			p.Broken = true
+			s.problems = append(s.problems, fault.problem(p.Functions[0]))
+		}
+	}
+}
+
+// problem puts a fault at the place where it can be mended.
+func (f PHPFault) problem(function string) config.Problem {
+	p := config.Problem{
+		File: f.File, Line: f.Line, Severity: config.Error,
+		Message: fmt.Sprintf("the function %s is not performed: %s", function, f.Problem),
+	}
+	switch f.File {
+	case "":
+		p.File = f.Path
+	case f.Path:
+	default:
+		p.Message += " (while " + f.Path + " was loaded)"
+	}
+	return p
+}
+
+// maxNamed is how many functions a message names.
+const maxNamed = 3
+
+// someFunctions names the functions of the files, as far as there are not many.
+func someFunctions(files []PHPFile) string {
+	var names []string
+	for _, f := range files[:min(len(files), maxNamed)] {
+		names = append(names, f.Function)
+	}
+	if more := len(files) - maxNamed; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
