@@ -23,9 +23,10 @@
 // # From files to a plan
 //
 // [Scan] looks at the worker directories and the command lines of the config, and recognises each program without running it; only a
-// plugin is run, through a [Describer], to learn its functions. [NewPlan] counts slots as GearmanManager does. Both collect what is
-// wrong as [config.Problem] values. An error of theirs concerns one directory, program or function, which is left out, so that
-// one broken program never stops the others; errors of [config.Load] concern the whole.
+// plugin is run, through a [Describer], to learn its functions, and PHP files are loaded, through an [Inspector], to find those that
+// are broken. [NewPlan] counts slots as GearmanManager does. Both collect what is wrong as [config.Problem] values. An error of theirs
+// concerns one directory, program or function, which is left out, so that one broken program never stops the others; errors of
+// [config.Load] concern the whole.
 //
 // # Counts
 //
@@ -37,4 +38,18 @@
 //
 // A shared pool has D slots. There is one for each program that can share: all PHP files are one program, all executables are
 // one, each plugin is one. A standalone worker cannot be in one, so D does not count for it.
+//
+// # Kinds
+//
+//	kind         a worker is                                      slots of a worker        started by
+//	plugin       the plugin's own process                         concurrency, else 1      plugins/host
+//	exec         this project's binary, which starts the          concurrency, else all    plugins/host
+//	             executables                                      of the pool
+//	php          a process forked from a php that has loaded      1                        plugins/php
+//	             nothing, or a php of its own
+//	standalone   the program                                      1                        not yet
+//
+// PHP pools share one interpreter, which is looked for when the first PHP file is. Where it is missing or cannot be used, that is one
+// error at the key php, and the fleet runs without these pools. Functions of a pool are registered with the job servers so that the
+// first of its [PoolPlan] is served first; job servers from gearmand 2.0 on take turns instead.
 package manager
