@@ -38,3 +38,29 @@ func (l *LineSplitter) Write(data []byte) { l.s.write(data) }
 
 // Flush ends the stream.
 func (l *LineSplitter) Flush() { l.s.flush() }
+
+// StartByHand is a start whose child the test forks: record ends it. Until then
+// the start is in progress.
+func (s *Supervisor) StartByHand(fork func() (pid int)) (pid int, record func() *Process) {
+	s.forking.RLock()
+	number, err := s.begin(nil)
+	if err != nil {
+		panic(err)
+	}
+	pid = fork()
+	return pid, func() *Process {
+		defer s.forking.RUnlock()
+		p := &Process{pid: pid, name: "by hand", done: make(chan struct{})}
+		s.settle(number, p)
+		return p
+	}
+}
+
+// AwaitedStarts tells whether somebody waits for the starts in progress.
+func (s *Supervisor) AwaitedStarts() bool {
+	if !s.forking.TryRLock() {
+		return true
+	}
+	s.forking.RUnlock()
+	return false
+}

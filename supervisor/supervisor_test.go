@@ -10,18 +10,24 @@ func TestInAProcessOfItsOwn(t *testing.T) {
 	for _, name := range []string{"lifecycle", "stress", "crowd", "unplaced", "masked", "ignorant"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lines, w := pipe(t)
-			spec := child(name)
-			spec.Stdout, spec.Stderr = w, w
-			p := start(t, spec)
-			_ = w.Close()
-			for lines.Scan() {
-				t.Error(lines.Text())
-			}
-			if e := wait(t, p); !e.Success() {
-				t.Error(e)
-			}
+			playAlone(t, name)
 		})
+	}
+}
+
+// playAlone has a process play a role that says nothing if all is well.
+func playAlone(t *testing.T, name string, args ...string) {
+	t.Helper()
+	lines, w := pipe(t)
+	spec := child(name, args...)
+	spec.Stdout, spec.Stderr = w, w
+	p := start(t, spec)
+	_ = w.Close()
+	for lines.Scan() {
+		t.Error(lines.Text())
+	}
+	if e := wait(t, p); !e.Success() {
+		t.Error(e)
 	}
 }
 
