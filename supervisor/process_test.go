@@ -378,6 +378,10 @@ func TestNoDescriptorStays(t *testing.T) {
 		if err := out.Close(); err != nil {
 			t.Error(err)
 		}
+		_, fifo, _ := newFIFO(t)
+		if err := fifo.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 	t.Run("once", func(*testing.T) { run() })
 	before := testutil.Descriptors(t)
