@@ -31,4 +31,12 @@
 // One process writes a record at a time, and within it one slot. Readers take
 // a snapshot and retry while it is being written; a writer that died in the
 // middle leaves an odd version, and the snapshot then says so.
+//
+// A language that cannot map the file writes the record with one write(2) at its
+// offset, under the next even version. The kernel finishes such a write even if
+// the process is killed in it, so that after a death the record is whole. While
+// the writer lives its bytes can be seen in parts, for some nanoseconds; readers
+// therefore read until two reads in a row agree. What escapes them is a writer
+// that is interrupted in the middle of the copy for longer than that takes: two of
+// a million snapshots were wrong where a process did nothing but write.
 package jobrecord

@@ -20,9 +20,9 @@ const (
 	stateBusy = 1
 )
 
-// readTries bounds how often a snapshot is tried again while the record is
-// being written. A write takes nanoseconds; more tries than this mean that the
-// writer died or was stopped in the middle.
+// readTries bounds how often a record is read while it is being written. A write
+// takes nanoseconds; more reads than this mean that the writer died or was stopped
+// in the middle.
 const readTries = 1000
 
 // Record is one slot's record. Begin and End belong to the slot; Snapshot and
@@ -43,7 +43,7 @@ type Job struct {
 type Snapshot struct {
 	Job
 	Busy  bool
-	Torn  bool          // the writer stopped in the middle: Job is not reliable
+	Torn  bool          // the writer stopped in the middle, or does not stop: Job is not reliable
 	Start time.Duration // CLOCK_MONOTONIC at which the job began; see Now
 	Begun uint64        // jobs begun
 	Done  uint64        // jobs ended, failed ones included
@@ -126,17 +126,37 @@ func (r *Record) Clear() {
 
 // Snapshot reads the record without disturbing its writer.
 func (r *Record) Snapshot() Snapshot {
-	var m [Size]byte
-	for range readTries {
-		before := r.version().Load()
-		m = *r.mem
-		if before&1 == 0 && r.version().Load() == before {
-			return decode(&m)
-		}
-	}
+	m, whole := settled(r.read)
 	s := decode(&m)
-	s.Torn = true
+	s.Torn = !whole
 	return s
+}
+
+// read copies the record, and tells whether its version says that no write was in
+// progress.
+func (r *Record) read(m *[Size]byte) (whole bool) {
+	before := r.version().Load()
+	*m = *r.mem
+	return before&1 == 0 && r.version().Load() == before
+}
+
+// settled reads until two reads in a row are whole and agree. The version alone is
+// proof only where the writer orders its stores. One that has no memory of its own
+// here writes with write(2): the record changes from one even version to the next
+// then, and what was written may be seen in parts, in any order.
+func settled(read func(*[Size]byte) (whole bool)) (m [Size]byte, ok bool) {
+	var (
+		last     [Size]byte
+		lastGood bool
+	)
+	for range readTries {
+		whole := read(&m)
+		if whole && lastGood && m == last {
+			return m, true
+		}
+		last, lastGood = m, whole
+	}
+	return m, false
 }
 
 func decode(m *[Size]byte) Snapshot {

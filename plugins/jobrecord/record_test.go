@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 )
 
@@ -136,19 +137,7 @@ func TestTornRecord(t *testing.T) {
 func TestOtherProcessWrites(t *testing.T) {
 	t.Parallel()
 	f := create(t, 2)
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), writerEnv+"="+f.Path())
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil || line != "writing\n" {
-		t.Fatalf("the writer says %q, %v", line, err)
-	}
+	cmd := startWriter(t, writerEnv, f.Path())
 	r := record(t, f, 1)
 	whole, last := 0, uint64(0)
 	for range 30_000 {
@@ -175,6 +164,85 @@ func TestOtherProcessWrites(t *testing.T) {
 	r.Clear()
 	if s := r.Snapshot(); s.Busy || s.Torn {
 		t.Errorf("cleared: %+v", s)
+	}
+}
+
+// startWriter makes another process write record 1, until it is killed.
+func startWriter(t *testing.T, env, path string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), env+"="+path)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || line != "writing\n" {
+		_ = cmd.Process.Kill()
+		t.Fatalf("the writer says %q, %v", line, err)
+	}
+	return cmd
+}
+
+// TestKilledInAWrite has writers that are killed while they do nothing but
+// write(2): the record is whole each time.
+func TestKilledInAWrite(t *testing.T) {
+	t.Parallel()
+	f := create(t, 3)
+	r := record(t, f, 1)
+	for range 10 {
+		before := r.Snapshot().Hash
+		cmd := startWriter(t, callerEnv, f.Path())
+		for deadline := time.Now().Add(testutil.Patience); r.Snapshot().Hash == before; {
+			if time.Now().After(deadline) {
+				t.Fatal("nothing is written")
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // it was killed
+		s := r.Snapshot()
+		want := jobrecord.Snapshot{Job: numbered(s.Hash), Busy: true, Start: 1, Begun: s.Hash, Done: s.Hash - 1}
+		if diff := cmp.Diff(want, s); diff != "" || s.Hash == 0 {
+			t.Errorf("job %d: %s", s.Hash, diff)
+		}
+	}
+}
+
+// TestTwoReadsAgree has reads in which parts of a write are visible.
+func TestTwoReadsAgree(t *testing.T) {
+	t.Parallel()
+	whole := func(n uint64) jobrecord.Read {
+		return jobrecord.Read{Content: [jobrecord.Size]byte(called(n)), Whole: true}
+	}
+	mixed, halved, torn := whole(2), whole(2), whole(2)
+	copy(mixed.Content[64:], called(1)[64:])
+	copy(halved.Content[:16], called(1)[:16])
+	torn.Whole = false
+	for _, c := range []struct {
+		name  string
+		reads []jobrecord.Read
+		want  uint64 // the job
+		count int
+	}{
+		{"nothing is written", []jobrecord.Read{whole(1)}, 1, 2},
+		{"a write between two reads", []jobrecord.Read{whole(1), whole(2)}, 2, 3},
+		{"the beginning is visible first", []jobrecord.Read{mixed, whole(2)}, 2, 3},
+		{"the end is visible first", []jobrecord.Read{whole(1), halved, whole(2)}, 2, 4},
+		{"during a write", []jobrecord.Read{torn, whole(2)}, 2, 3},
+		{"a write in the second read", []jobrecord.Read{whole(2), torn, whole(2)}, 2, 4},
+	} {
+		got, ok, count := jobrecord.Settled(c.reads)
+		if diff := cmp.Diff(called(c.want), got[:]); diff != "" || !ok || count != c.count {
+			t.Errorf("%s: %t after %d reads, want %d: %s", c.name, ok, count, c.count, diff)
+		}
+	}
+	if _, ok, count := jobrecord.Settled([]jobrecord.Read{torn}); ok || count != 1000 {
+		t.Errorf("a write without end: %t after %d reads", ok, count)
 	}
 }
 
