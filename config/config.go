@@ -22,6 +22,10 @@ type Config struct {
 type value struct {
 	typed  any
 	origin Origin
+	// number is the order in which values were set, text the value as it was given, spaced what item.spaced says.
+	number int
+	text   string
+	spaced bool
 }
 
 // functions returns the sections that are a function's, in the order of the file.

@@ -69,6 +69,10 @@ type Key struct {
 	// NotYet is empty, or says that the key is read and checked but has no effect in this version, beginning with
 	// "has no effect yet: ". [Load] reports it as a warning when the key is set to something else than its default.
 	NotYet string
+	// Ours is set for a key that GearmanManager did not have.
+	Ours bool
+	// Differences are what is not as it was in GearmanManager, for a key that it had or for what happens when one of ours is not set.
+	Differences []Difference
 }
 
 // maxCount bounds every count of workers and slots: a number above it is a slip of the finger, not a fleet.
@@ -88,34 +92,40 @@ func programKeys() []Key {
 		},
 		{
 			Name: "include", Where: Global, Type: NameList, Default: "*",
-			Doc: "The functions that are performed, and no other; * is all of them.",
+			Doc:         "The functions that are performed, and no other; * is all of them.",
+			Differences: spacedNames(),
 		},
 		{
 			Name: "exclude", Where: Global, Type: NameList,
-			Doc: "Functions that are not performed although a program for them is found.",
+			Doc:         "Functions that are not performed although a program for them is found.",
+			Differences: spacedNames(),
 		},
 		{
 			Name: "prefix", Where: Global, Type: Text, Flag: "p",
 			Doc: "Put before a function's name to get the name of the PHP function or class that performs it.",
+			Differences: []Difference{{
+				When: WhenOn,
+				What: "for workers in PEAR's style it is not needed here: the class Net_Gearman_Job_NAME is found without it, or with the constant NET_GEARMAN_JOB_CLASS_PREFIX",
+			}},
 		},
 		{
-			Name: "command", Where: PerFunction, Type: Command,
+			Name: "command", Where: PerFunction, Type: Command, Ours: true,
 			Doc: "The command line that performs the function instead of a file in worker_dir; split into words as a shell does, but run without a shell.",
 		},
 		{
-			Name: "mode", Where: PerFunction, Type: Choice, Choices: []string{"plugin", "php", "exec", "standalone", "pear"},
+			Name: "mode", Where: PerFunction, Type: Choice, Choices: []string{"plugin", "php", "exec", "standalone", "pear"}, Ours: true,
 			Doc: "How the program of this function is run, where what the file looks like says otherwise; a command is run as exec when nothing is said.",
 		},
 		{
-			Name: "php", Where: Global, Type: Text, Default: "php",
+			Name: "php", Where: Global, Type: Text, Default: "php", Ours: true,
 			Doc: "The interpreter of PHP workers: a path, or a name that is looked up on the PATH, such as php8.2.",
 		},
 		{
-			Name: "php_args", Where: Global, Type: Command,
+			Name: "php_args", Where: Global, Type: Command, Ours: true,
 			Doc: "Arguments for that interpreter, such as -d memory_limit=256M; split into words as a shell does.",
 		},
 		{
-			Name: "php_preload", Where: Global, Type: Bool, Default: "off",
+			Name: "php_preload", Where: Global, Type: Bool, Default: "off", Ours: true,
 			Doc: "Run the files of PHP workers once, before the workers are forked, instead of in each: it saves memory, but what a file opens or starts at its top level is then shared by all of them.",
 		},
 	}
@@ -147,9 +157,14 @@ func countKeys() []Key {
 		{
 			Name: "priority", Where: PerFunction, Type: Number, Default: "0", Min: -5, Max: 5,
 			Doc: "Functions of higher priority are registered first; values beyond -5 and 5 are taken as these.",
+			Differences: []Difference{{
+				When: WhenOn,
+				What: "it works as there, by the order in which a worker registers its functions, which gearmand before 2.0 serves them in; gearmand 2.0 lets them take turns, so that it has no effect",
+				Do:   "under gearmand 2.0, give a function that must not wait workers of its own with dedicated_count",
+			}},
 		},
 		{
-			Name: "concurrency", Where: Both, Type: Number, Unit: "slots", Min: 1, Max: maxCount,
+			Name: "concurrency", Where: Both, Type: Number, Unit: "slots", Min: 1, Max: maxCount, Ours: true,
 			Doc: "Jobs that one worker process performs at a time; 1 when not set, but all slots of the pool for executables, whose jobs are processes of their own.",
 		},
 	}
@@ -161,26 +176,45 @@ func jobKeys() []Key {
 		{
 			Name: "timeout", Where: Both, Type: Seconds, Unit: "seconds", Default: "0", Flag: "t",
 			Doc: "How long a job may take; 0 is no limit.",
+			Differences: []Difference{
+				{
+					When: WhenFlag,
+					What: "GearmanManager's help named this flag, but it had no effect there; here it has",
+				},
+				{
+					When: WhenOn,
+					What: "GearmanManager left it to gearmand, which takes it for milliseconds since 1.1.19 (and less than 1000 for 1000), and has another worker run the job beside the first; here it is seconds, the job is ended, and its client gets an exception",
+					Do:   "check that the longest job needs less; on_timeout = reissue has the job queued again",
+				},
+			},
 		},
 		{
-			Name: "on_timeout", Where: Both, Type: Choice, Choices: []string{"fail", "reissue"}, Default: "fail",
+			Name: "on_timeout", Where: Both, Type: Choice, Choices: []string{"fail", "reissue"}, Default: "fail", Ours: true,
 			Doc: "What happens to a job that reaches its timeout: fail answers the client with an exception, reissue has it queued again.",
 		},
 		{
-			Name: "on_crash", Where: Both, Type: Choice, Choices: []string{"reissue", "fail"}, Default: "reissue",
+			Name: "on_crash", Where: Both, Type: Choice, Choices: []string{"reissue", "fail"}, Default: "reissue", Ours: true,
 			Doc: "What happens to the job of a worker that dies: reissue has it queued again, fail answers the client with an exception.",
 		},
 		{
-			Name: "job_attempts", Where: Both, Type: Number, Unit: "attempts", Default: "3", Max: maxCount,
+			Name: "job_attempts", Where: Both, Type: Number, Unit: "attempts", Default: "3", Max: maxCount, Ours: true,
 			Doc: "How often a job is tried whose worker dies or that is reissued, before its client gets an exception; 0 is no limit.",
+			Differences: []Difference{{
+				When: WhenUnset,
+				What: "there a job whose worker died was run again for as long as gearmand's --job-retries let it, by default for ever; here its client gets an exception after 3 workers",
+				Do:   "job_attempts = 0 tries without limit",
+			}},
 		},
 		{
-			Name: "max_job_size", Where: Global, Type: Size, Unit: "bytes", Default: "64M",
+			Name: "max_job_size", Where: Global, Type: Size, Unit: "bytes", Default: "64M", Ours: true,
 			Doc: "The largest workload and result; a job over it is answered with an exception that names both sizes.",
 		},
 		{
 			Name: "graceful_shutdown_wait_time", Where: Both, Type: Seconds, Unit: "seconds", Default: "60",
 			Doc: "How long a job in hand may go on when its worker is told to leave, before the worker is killed.",
+			Differences: []Difference{
+				forFunction(),
+			},
 		},
 	}
 }
@@ -191,18 +225,50 @@ func lifeKeys() []Key {
 		{
 			Name: "max_runs_per_worker", Where: Both, Type: Number, Unit: "jobs", Default: "0", Flag: "r",
 			Doc: "Jobs after which a worker is replaced; 0 is no limit.",
+			Differences: []Difference{
+				{
+					When: WhenOn,
+					What: "it is exact here; there a worker counted only while no job was waiting for it, and did more",
+				},
+				forFunction(),
+			},
 		},
 		{
 			Name: "max_worker_lifetime", Where: Both, Type: Seconds, Unit: "seconds", Default: "3600", Flag: "x",
 			Doc: "Age at which a worker is replaced; 0 is no limit.",
+			Differences: []Difference{
+				{
+					When: WhenOff,
+					What: "0 did not switch it off there, it was 3600; here no worker is replaced for its age",
+					Do:   "max_worker_lifetime = 3600 is what it was",
+				},
+				{
+					When: WhenOn,
+					What: "here a worker that is as old finishes its job; there it was killed with it at one and a half times the age, whatever the splay",
+				},
+				forFunction(),
+			},
 		},
 		{
 			Name: "worker_restart_splay", Where: Both, Type: Seconds, Unit: "seconds", Default: "600",
 			Doc: "Each worker's lifetime is longer by a random part of this, so that they are not all replaced at once.",
+			Differences: []Difference{
+				{
+					When: WhenOff,
+					What: "0 did not switch it off there, it was 600; here workers that were started together are replaced together",
+					Do:   "worker_restart_splay = 600 is what it was",
+				},
+				forFunction(),
+			},
 		},
 		{
 			Name: "worker_initial_spawn_splay", Where: Global, Type: Microseconds, Unit: "microseconds", Default: "0",
 			Doc: "Pause between the starts of two workers when the manager starts.",
+			Differences: []Difference{{
+				When: WhenUnset,
+				What: "there 500000 microseconds lay between the starts of two workers, also for 0; here none do, so that a fleet is up at once",
+				Do:   "set it if the servers that workers connect to cannot take them all at once",
+			}},
 		},
 		{
 			Name: "auto_update", Where: Global, Type: Bool, Default: "off", Flag: "a",
@@ -210,7 +276,7 @@ func lifeKeys() []Key {
 			NotYet: "has no effect yet: programs are not watched, restart the manager to run new code",
 		},
 		{
-			Name: "reload_config", Where: Global, Type: Bool, Default: "on",
+			Name: "reload_config", Where: Global, Type: Bool, Default: "on", Ours: true,
 			Doc:    "Apply a changed config file without a restart.",
 			NotYet: "has no effect yet: the config file is read once, restart the manager to apply a change",
 		},
@@ -225,11 +291,11 @@ func processKeys() []Key {
 			Doc: "The job servers; the port is 4730 where none is given.",
 		},
 		{
-			Name: "state_dir", Where: Global, Type: Path,
+			Name: "state_dir", Where: Global, Type: Path, Ours: true,
 			Doc: "Directory for what has to survive a restart; when not set, one is chosen at start.",
 		},
 		{
-			Name: "runtime_dir", Where: Global, Type: Path,
+			Name: "runtime_dir", Where: Global, Type: Path, Ours: true,
 			Doc: "Directory of mode 0700 for sockets and job records, made at start; when not set, one is chosen at start. Keep it short: socket paths end at 107 bytes.",
 		},
 		{
@@ -261,6 +327,24 @@ func processKeys() []Key {
 			Doc:    "The config file; only the flag can name it.",
 			NotYet: "has no effect yet: name the config file with -c",
 		},
+	}
+}
+
+// spacedNames is what differs for lists of functions.
+func spacedNames() []Difference {
+	return []Difference{{
+		When: WhenSpaced,
+		What: "to GearmanManager the space beside a comma was a part of the name, so that it knew no such function; here it is left out",
+		Do:   "take out the names that are not meant",
+	}}
+}
+
+// forFunction is what differs for keys that GearmanManager had for the whole fleet only.
+func forFunction() Difference {
+	return Difference{
+		When: WhenFunction,
+		What: "in a function's section it had no effect there; here it holds for the function's own workers",
+		Do:   "take it out if it is not meant",
 	}
 }
 

@@ -128,7 +128,40 @@ func reference() string {
 			}
 		}
 	}
+	b.WriteString(referenceMigration())
 	return b.String()
+}
+
+// referenceMigration makes the table of differences.
+func referenceMigration() string {
+	var b strings.Builder
+	b.WriteString(`
+## Coming from GearmanManager
+
+A config of GearmanManager works as it is, also one in PHP (` + "`-c config.php`" + `, which sets ` + "`$gearman_config`" + `). These keys mean something else
+than they did there, or did not work. ` + "`gearman-manager check --migration`" + ` says which of it matters for a config, and more about its fleet.
+
+| key | when | what is different |
+|---|---|---|
+`)
+	for _, k := range config.Keys() {
+		for _, d := range k.Differences {
+			text := sentence(d.What)
+			if d.Do != "" {
+				text += " " + sentence(d.Do)
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, d.When, text)
+		}
+	}
+	return b.String()
+}
+
+// sentence makes one of a text, unless it begins with the name of a key.
+func sentence(text string) string {
+	if first, _, _ := strings.Cut(text, " "); strings.Contains(first, "_") {
+		return text + "."
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // referenceRow makes the line of one key.

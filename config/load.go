@@ -116,6 +116,8 @@ type loader struct {
 	doc      *document
 	config   *Config
 	problems []Problem
+	// number counts the values that were set.
+	number int
 }
 
 // run fills the config.
@@ -182,11 +184,12 @@ func (l *loader) fromFile(file *ini.File, at place) {
 
 // set converts and stores one value.
 func (l *loader) set(k Key, at place, it *item) {
+	text := strings.Join(it.values, ",")
 	if len(it.values) == 1 && it.values[0] == "" {
 		if !it.off || !k.hasOff() {
 			return
 		}
-		it.values = []string{"0"}
+		it.values, text = []string{"0"}, "off"
 	}
 	typed, err := k.convert(it, l.config.cwd)
 	var clamped *clampedError
@@ -197,7 +200,8 @@ func (l *loader) set(k Key, at place, it *item) {
 		l.add(problemAt(it.origin, Error, err.Error()))
 		return
 	}
-	l.config.values[at] = value{typed: typed, origin: it.origin}
+	l.number++
+	l.config.values[at] = value{typed: typed, origin: it.origin, number: l.number, text: text, spaced: it.spaced()}
 	if k.NotYet != "" && !l.config.isDefault(k, typed) {
 		l.add(problemAt(it.origin, Warning, k.NotYet))
 	}
