@@ -36,6 +36,8 @@ var ErrNothingToRun = errors.New("there is nothing to run")
 type Config struct {
 	// Settings is the config file. Required.
 	Settings *config.Config
+	// Servers are the job servers, as host:port. Those of Settings if nil.
+	Servers []string
 	// Plan is what to run. If it is nil, Start looks for the programs and makes one.
 	Plan *Plan
 	// Self is the path of this project's binary, which executables are run with.
@@ -119,7 +121,7 @@ func New(cfg Config) (*Manager, error) {
 		cfg: cfg, env: workerEnv(cfg.Env), ledger: newLedger(maxSuspects),
 		stopping: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	for _, h := range cfg.Settings.Hosts() {
+	for _, h := range cfg.Servers {
 		address, err := gearclient.NormalizeAddr(h)
 		if err != nil {
 			return nil, fmt.Errorf("create manager: %w", err)
@@ -140,6 +142,9 @@ func New(cfg Config) (*Manager, error) {
 func (c Config) withDefaults() (Config, error) {
 	if c.Settings == nil {
 		return c, errors.New("create manager: internal error: no settings")
+	}
+	if c.Servers == nil {
+		c.Servers = c.Settings.Hosts()
 	}
 	var err error
 	if c.Self == "" {

@@ -41,10 +41,17 @@ func (s *scan) inspect(ctx context.Context, in Inspector, programs []Program) {
 
 // problem puts a fault at the place where it can be mended.
 func (f PHPFault) problem(function string) config.Problem {
-	p := config.Problem{
-		File: f.File, Line: f.Line, Severity: config.Error,
-		Message: fmt.Sprintf("the function %s is not performed: %s", function, f.Problem),
-	}
+	p := f.place()
+	p.Message = fmt.Sprintf("the function %s is not performed: %s", function, p.Message)
+	return p
+}
+
+// String says what is wrong, and where.
+func (f PHPFault) String() string { return f.place().String() }
+
+// place is the fault as a problem of its file.
+func (f PHPFault) place() config.Problem {
+	p := config.Problem{File: f.File, Line: f.Line, Severity: config.Error, Message: f.Problem}
 	switch f.File {
 	case "":
 		p.File = f.Path

@@ -46,7 +46,10 @@ func (c *check) run(ctx context.Context, std *streams, args []string) error {
 	if err := noArguments(args); err != nil {
 		return err
 	}
-	cfg, problems := c.settings.load()
+	cfg, problems, err := c.settings.load(ctx, std)
+	if err != nil {
+		return err
+	}
 	plan := &manager.Plan{}
 	if cfg != nil {
 		found, more, err := makePlan(ctx, std, cfg)

@@ -80,7 +80,7 @@ func (s *submit) run(ctx context.Context, std *streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	hosts, err := s.servers(std)
+	hosts, err := s.servers(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -174,14 +174,17 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 }
 
 // servers are the job servers of the flag, the config file or the default.
-func (s *submit) servers(std *streams) ([]string, error) {
+func (s *submit) servers(ctx context.Context, std *streams) ([]string, error) {
 	if len(s.hosts) > 0 || s.file == "" {
 		if len(s.hosts) == 0 {
 			s.hosts = []string{"127.0.0.1"}
 		}
 		return s.hosts, nil
 	}
-	cfg, problems := config.Load(s.file, nil)
+	cfg, problems, err := loadConfig(ctx, std, s.file, nil)
+	if err != nil {
+		return nil, err
+	}
 	if config.HasErrors(problems) {
 		writeProblems(std, problems)
 		return nil, &exitError{code: exitFailed, err: fmt.Errorf("the config has %s; -h names job servers without it", countErrors(problems))}

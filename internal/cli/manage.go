@@ -53,7 +53,10 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 	if m.check {
 		return (&check{settings: m.settings}).run(ctx, std, nil)
 	}
-	cfg, problems := m.settings.load()
+	cfg, problems, err := m.settings.load(ctx, std)
+	if err != nil {
+		return err
+	}
 	if config.HasErrors(problems) {
 		return refuse(std, problems)
 	}

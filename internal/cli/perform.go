@@ -49,12 +49,15 @@ func (p *perform) run(ctx context.Context, std *streams, args []string) error {
 		return &usageError{problem: fmt.Sprintf("want the name of one function, got %d arguments", len(args))}
 	}
 	function := args[0]
-	cfg, problems := p.settings.load()
+	cfg, problems, err := p.settings.load(ctx, std)
+	if err != nil {
+		return err
+	}
 	if config.HasErrors(problems) {
 		return refuse(std, problems)
 	}
 	var programs []manager.Program
-	err := withManager(ctx, std, cfg, func(ctx context.Context, m *manager.Manager) {
+	err = withManager(ctx, std, cfg, func(ctx context.Context, m *manager.Manager) {
 		var more []config.Problem
 		programs, more = manager.Scan(ctx, cfg, m.Describer(), nil)
 		problems = append(problems, more...)
@@ -66,6 +69,9 @@ func (p *perform) run(ctx context.Context, std *streams, args []string) error {
 	if i < 0 {
 		writeProblems(std, problemsOf(function, problems))
 		return unknownFunction(function, programs)
+	}
+	if programs[i].Kind == manager.KindPHP {
+		return runPHP(ctx, std, cfg, programs[i], function)
 	}
 	return runProgram(ctx, std, cfg, programs[i], function)
 }
@@ -110,8 +116,7 @@ func runProgram(ctx context.Context, std *streams, cfg *config.Config, prog mana
 		spec.Args = []string{"run", function}
 	case manager.KindExec:
 		spec.Args = prog.Command[1:]
-	case manager.KindPHP:
-		return fmt.Errorf("%s is a PHP worker, which this version cannot run yet", prog.Path)
+	case manager.KindPHP: // see runPHP
 	case manager.KindStandalone:
 		return fmt.Errorf("%s is a worker by itself, which takes its jobs from a job server: start it, and use %s job", prog.Path, programName)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,7 @@ const fileKey = "file"
 // addSettings adds the flags; skip names keys that the command has no use for.
 func addSettings(fs *pflag.FlagSet, skip ...string) *settings {
 	s := &settings{}
-	fs.StringVarP(&s.file, "config", "c", "", "The config `FILE`, in ini format. Flags win over what it says.")
+	fs.StringVarP(&s.file, "config", "c", "", "The config `FILE`, an ini file or one in PHP. Flags win over what it says.")
 	for _, k := range config.Keys() {
 		if k.Flag == "" || k.Name == fileKey || k.Where == config.PerFunction || slices.Contains(skip, k.Name) {
 			continue
@@ -124,15 +125,15 @@ func (v *settingValue) Type() string {
 	return "VALUE"
 }
 
-// load reads the config file and puts the flags on top.
-func (s *settings) load() (*config.Config, []config.Problem) {
+// load reads the config file and puts the flags on top; see loadConfig for the error.
+func (s *settings) load(ctx context.Context, std *streams) (*config.Config, []config.Problem, error) {
 	var overrides config.Overrides
 	for _, v := range s.values {
 		if v.set {
 			overrides = append(overrides, config.Override{Flag: "-" + v.key.Flag, Key: v.key.Name, Value: v.text})
 		}
 	}
-	return config.Load(s.file, overrides)
+	return loadConfig(ctx, std, s.file, overrides)
 }
 
 // logFlags are the flags of commands that log.
