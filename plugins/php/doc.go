@@ -1,0 +1,63 @@
+// Package php is the manager's side of PHP workers: it starts the processes, says
+// to each what it is, and hands over what it tells. The other side is bridge.php,
+// which is embedded here and runs unchanged in every php since 7.4.
+//
+// # Processes
+//
+// Workers are forked from one warm php, the parent, which itself never runs the
+// code of a worker:
+//
+//	manager ─── supervisor.Start ──► parent   "gearman-manager: php"
+//	   │                               │ forks twice; the middle process dies
+//	   ├── supervisor.Expect, Adopt ─► worker   "gearman-manager: resize/3"
+//	   └──            "            ──► inspector, which only loads the files
+//
+// A worker is therefore the manager's own child: the reaper has its exact exit, and
+// the end of the parent takes no worker along. What a worker file opens belongs to
+// one worker, since it is loaded after the fork. The parent is started when it is
+// first needed. One that has died, or that leaves a fork unanswered for
+// [Config.ForkTimeout], is replaced, and the fork is asked for once more.
+//
+// The manager has to be a child subreaper (supervisor.Config.Subreaper). Where PHP
+// cannot fork, for want of pcntl or posix, each worker and each inspector is a php
+// of its own.
+//
+// # Lines
+//
+// All of them connect to one unix socket in a private directory and say who they
+// are; the kernel says so too (SO_PEERCRED), and both have to agree. From then on
+// both sides write lines, each a JSON object with one key that says what it is. The
+// messages are those of plugins/workerpb as protojson has them, with the names of
+// the .proto file and with enums as numbers:
+//
+//	parent → {"parent":{"php":"8.2.36","pcntl":true,…}}
+//	       ← {"fork":{"id":"17","title":…,"stdout":…,"stderr":…}}   {"preload":[…]}
+//	       → {"forked":"17"} or {"not_forked":"17","error":…}       {"preloaded":true} or {"not_preloaded":…}
+//	worker → {"id":"17","pid":456}
+//	       ← {"run":RunRequest} or {"inspect":{"files":[…]}}
+//	       → {"event":Hello} or {"refused":…};  {"inspected":{…}} for each file
+//	       → {"event":Event} …  {"pong":1}
+//	       ← {"go":…} {"set":…} {"pause":…} {"resume":…} {"suspect":…} {"ping":1} {"drain":…}
+//
+// No call but ping is answered, for a worker that performs a job cannot. It reads
+// everything that lies in its socket before it asks for a job and before it performs
+// one, so that a line which lies there is known in time. What does not fit into the
+// socket of a busy worker waits here, up to 8 MiB.
+//
+// A line of more than 16 MiB, or one that is not understood, ends the connection.
+// Nothing that a peer sends does more harm than that.
+//
+// # Output
+//
+// A forked process opens two FIFOs as its standard output and standard error; php
+// opens the latter again, by its path, for each message that it logs. The time that
+// php puts before those is taken off, since whoever gets the lines knows it. The
+// standard input of a worker is /dev/null.
+//
+// # The end of a worker
+//
+// It is that of package host: [Worker.Release] is the end of what the worker reads,
+// at which one that has left ends, and one that works finishes its job and leaves;
+// the kernel does the same when the manager dies. However a worker ends, its events
+// come first, then their channel is closed, then [Worker.Done].
+package php

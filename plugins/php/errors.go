@@ -1,0 +1,120 @@
+package php
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+)
+
+// ErrClosed is the error of a host that has been closed.
+var ErrClosed = errors.New("host of php workers is closed")
+
+// ErrBacklog is the cause of a call to a worker that has not read what it was told
+// before: more than 8 MiB of it wait.
+var ErrBacklog = errors.New("too much waits that it was told before")
+
+// errSlow is the cause of a context that ended because a process took too long.
+var errSlow = errors.New("took too long")
+
+// StartError is for a php process that never became ready.
+type StartError struct {
+	Name string // of the worker, or what the process was to be
+	Path string // of the interpreter
+	Err  error  // *host.ExitError, *host.TimeoutError or *host.RefusedError
+}
+
+// Error names the process and the interpreter and says what happened, with the line
+// of its standard error that tells most.
+func (e *StartError) Error() string {
+	text, tail := e.what()
+	text = fmt.Sprintf("start %s with %s: %s", e.Name, e.Path, text)
+	if line := telling(tail); line != "" {
+		text += fmt.Sprintf(": its standard error says %q", cut(line))
+	}
+	return text
+}
+
+func (e *StartError) what() (text string, tail []string) {
+	var (
+		exit    *host.ExitError
+		timeout *host.TimeoutError
+		refused *host.RefusedError
+	)
+	switch {
+	case errors.As(e.Err, &exit):
+		return fmt.Sprintf("it %s before it was ready", exit.Exit), exit.Tail
+	case errors.As(e.Err, &timeout):
+		return fmt.Sprintf("no %s within %v", timeout.What, timeout.After), timeout.Tail
+	case errors.As(e.Err, &refused):
+		return refused.Reason, nil // which is what it wanted to say
+	default:
+		return e.Err.Error(), nil
+	}
+}
+
+// Unwrap returns the cause.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// ProtocolError is for a peer that says what it should not.
+type ProtocolError struct {
+	Line   string // what it said, cut to a bearable length; may be empty
+	Reason string
+}
+
+// Error quotes the line.
+func (e *ProtocolError) Error() string {
+	if e.Line == "" {
+		return e.Reason
+	}
+	return fmt.Sprintf("%s: %q", e.Reason, e.Line)
+}
+
+// refusal is what a worker says instead of hello.
+type refusal string
+
+// Error is what the worker said.
+func (r refusal) Error() string { return string(r) }
+
+// lostError is for a parent that does not serve any more.
+type lostError struct {
+	what  string        // that was waited for
+	late  bool          // it lives, and does not answer
+	after time.Duration // then
+}
+
+// Error says which of the two it is.
+func (e *lostError) Error() string {
+	if e.late {
+		return fmt.Sprintf("the php that forks does not answer: no %s within %v", e.what, e.after)
+	}
+	return fmt.Sprintf("the php that forks has died: no %s", e.what)
+}
+
+// telling finds the line that says most: PHP's own message, which is followed by a
+// trace, otherwise the last.
+func telling(tail []string) string {
+	last := ""
+	for _, line := range tail {
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, "Fatal error: ") || strings.Contains(line, "Parse error: ") {
+			return line
+		}
+		if line != "" {
+			last = line
+		}
+	}
+	return last
+}
+
+// maxQuoted is how many bytes of a foreign line stand in an error.
+const maxQuoted = 300
+
+func cut(line string) string {
+	if len(line) <= maxQuoted {
+		return line
+	}
+	return strings.ToValidUTF8(line[:maxQuoted], "") + "…"
+}

@@ -1,0 +1,174 @@
+package php
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// Defaults of a Config.
+const (
+	// DefaultHandshakeTimeout is generous: php is up within 50 ms, and a forked
+	// process within 3 ms.
+	DefaultHandshakeTimeout = host.DefaultHandshakeTimeout
+	// DefaultInitTimeout leaves room for worker files that load data.
+	DefaultInitTimeout = host.DefaultInitTimeout
+	// DefaultForkTimeout is for a parent that does nothing but fork.
+	DefaultForkTimeout = time.Second
+)
+
+// Config says how a Host works.
+type Config struct {
+	// Supervisor starts the processes. It belongs to the caller, has to be a child
+	// subreaper and to outlive the workers.
+	Supervisor *supervisor.Supervisor
+	// Dir is the runtime directory, an absolute path of at most 96 bytes. It has to
+	// exist, to belong to this process's user and to be closed to everyone else
+	// (mode 0700). A directory "php" is made in it, and removed by Close.
+	Dir string
+	// Path is the interpreter, an absolute path. It is not searched for.
+	Path string
+	// Args are the operator's arguments of php, which stand before ours.
+	Args []string
+	// Env is the whole environment of every process, as key=value.
+	Env []string
+	// Preload makes the parent load the worker files before it forks: those that the
+	// last Inspect found good. What they open at top level is then shared by all
+	// workers.
+	Preload bool
+	// Output is called for each line that a parent prints, with host.Stdout or
+	// host.Stderr, and for what there is to say of it. It must return soon and may be
+	// called by several goroutines. May be nil.
+	Output func(stream, line string)
+	// HandshakeTimeout is for how long a process may take from its start to its
+	// introduction. DefaultHandshakeTimeout if zero.
+	HandshakeTimeout time.Duration
+	// InitTimeout is for how long a worker may take from there to Hello, which
+	// includes the loading of its files; the same goes for each file of an Inspect,
+	// and for a preload. DefaultInitTimeout if zero.
+	InitTimeout time.Duration
+	// ForkTimeout is for how long a parent may take to fork before it is replaced.
+	// DefaultForkTimeout if zero.
+	ForkTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.HandshakeTimeout <= 0 {
+		c.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	if c.InitTimeout <= 0 {
+		c.InitTimeout = DefaultInitTimeout
+	}
+	if c.ForkTimeout <= 0 {
+		c.ForkTimeout = DefaultForkTimeout
+	}
+	return c
+}
+
+// Host starts PHP workers. Its methods may be called from any goroutine.
+type Host struct {
+	cfg     Config
+	files   *files
+	door    *listener
+	ids     atomic.Uint64 // of the processes so far
+	closing chan struct{}
+	turn    chan struct{} // holds one value while somebody has the parent
+
+	// Of who has the turn.
+	interp  *Interpreter
+	parent  *parent
+	preload []source // what a parent is to load; nil if nothing, or if that has failed
+
+	mu     sync.Mutex
+	closed bool
+	alive  *process // the latest parent, for Close
+}
+
+// New makes the directory with the bridge in it and listens. It starts no php. The
+// host has to be closed.
+func New(cfg Config) (*Host, error) {
+	cfg = cfg.withDefaults()
+	if !filepath.IsAbs(cfg.Dir) {
+		return nil, &host.DirError{Dir: cfg.Dir, Problem: "is no absolute path"}
+	}
+	if len(cfg.Dir) > maxDir {
+		return nil, &host.DirError{Dir: cfg.Dir, Problem: fmt.Sprintf("is %d bytes long, php's socket leaves room for %d", len(cfg.Dir), maxDir)}
+	}
+	f, err := writeFiles(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	door, err := listen(f.socket, cfg.HandshakeTimeout)
+	if err != nil {
+		return nil, errors.Join(err, f.remove())
+	}
+	return &Host{
+		cfg: cfg, files: f, door: door, closing: make(chan struct{}), turn: make(chan struct{}, 1),
+	}, nil
+}
+
+// Close ends the parent and removes the socket and the directory. It blocks until
+// the parent has been reaped, at most for the few milliseconds that a kill takes.
+// Starts and inspections in progress fail with ErrClosed. Workers that run are not
+// touched: they are to end before, as their outputs lie in that directory. Closing
+// again is no error.
+func (h *Host) Close() error {
+	if !h.beginClose() {
+		return nil
+	}
+	h.turn <- struct{}{} // for good; whoever has it gives it up now
+	h.drop()
+	return errors.Join(h.door.close(), h.files.remove())
+}
+
+// beginClose wakes all that wait.
+func (h *Host) beginClose() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.closed = true
+	close(h.closing)
+	if h.alive != nil {
+		h.alive.abort()
+	}
+	return true
+}
+
+// enter waits for the turn, which leave gives back.
+func (h *Host) enter(ctx context.Context) error {
+	select {
+	case <-h.closing:
+		return ErrClosed
+	default:
+	}
+	select {
+	case h.turn <- struct{}{}:
+		return nil
+	case <-h.closing:
+		return ErrClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (h *Host) leave() { <-h.turn }
+
+// nextID numbers a process.
+func (h *Host) nextID() string { return strconv.FormatUint(h.ids.Add(1), 10) }
+
+// tell says something of the parent where it can be read.
+func (h *Host) tell(line string) {
+	if h.cfg.Output != nil {
+		h.cfg.Output(host.Stderr, line)
+	}
+}
