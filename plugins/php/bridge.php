@@ -395,7 +395,7 @@ final class Job extends JobBase
     private $finished = false;
     private $failed = false;
     /** @var int bytes of the result */
-    private $sent = 0;
+    private $size = 0;
 
     public function __construct(Worker $worker, Link $link, string $handle, string $function, string $unique, string $workload)
     {
@@ -459,12 +459,12 @@ final class Job extends JobBase
 
     public function sendStatus($numerator, $denominator): bool
     {
-        return $this->send(Packet::WORK_STATUS, $this->handle . "\0" . (int) $numerator . "\0" . (int) $denominator);
+        return $this->send(Packet::WORK_STATUS, $this->handle . "\0" . ((int) $numerator & 0xffffffff) . "\0" . ((int) $denominator & 0xffffffff));
     }
 
     public function sendComplete($result): bool
     {
-        $this->sent = \strlen((string) $result);
+        $this->size = \strlen((string) $result);
         return $this->finish(false, Packet::WORK_COMPLETE, $this->handle . "\0" . $result);
     }
 
@@ -513,7 +513,7 @@ final class Job extends JobBase
     /** Tells whether it has been answered, and with a failure. For the worker. */
     public function answered(): array
     {
-        return [$this->finished, $this->failed, $this->sent];
+        return [$this->finished, $this->failed, $this->size];
     }
 
     /** Ends its life: worker code that kept it sends nothing any more. */
@@ -525,17 +525,29 @@ final class Job extends JobBase
 
     private function send(int $type, string $body): bool
     {
-        return !$this->finished && $this->worker->report($this->link, Packet::request($type, $body));
+        if ($this->finished) {
+            return $this->worker !== null; // nothing reaches the client any more, and pecl/gearman says nothing of it
+        }
+        return $this->sent($this->worker->report($this->link, Packet::request($type, $body)));
+    }
+
+    /** What has been sent sets the return code back, as in pecl/gearman. */
+    private function sent(bool $sent): bool
+    {
+        if ($sent) {
+            $this->return = 0;
+        }
+        return $sent;
     }
 
     private function finish(bool $failed, int $type, string $body): bool
     {
         if ($this->finished) {
-            return false;
+            return $this->worker !== null;
         }
         $this->finished = true;
         $this->failed = $failed;
-        return $this->worker->report($this->link, Packet::request($type, $body));
+        return $this->sent($this->worker->report($this->link, Packet::request($type, $body)));
     }
 }
 
@@ -622,6 +634,12 @@ abstract class PearJob
     {
         PearConnection::send('work_fail');
     }
+}
+
+/** Where jobs in PEAR's style left lines for GearmanManager's log. */
+final class GearmanPearManager
+{
+    public static $LOG = [];
 }
 
 /** What PEAR's jobs throw to fail. */
@@ -722,6 +740,7 @@ final class Library
                 }
             }
             PearConnection::serve($job);
+            GearmanPearManager::$LOG = [];
             try {
                 $performer = new $class(new \Net_Gearman_Connection(), $job->handle(), []);
                 $result = $performer->run($argument);
@@ -731,6 +750,7 @@ final class Library
                 $job->sendFail();
                 return null;
             } finally {
+                $log = \array_merge((array) GearmanPearManager::$LOG, (array) $log);
                 PearConnection::serve(null);
             }
         };
@@ -749,6 +769,7 @@ final class Library
             return;
         }
         \class_alias(PearConnection::class, 'Net_Gearman_Connection');
+        \class_alias(GearmanPearManager::class, 'GearmanPearManager');
         foreach (['Net_Gearman_Job_Exception' => PearException::class, 'Net_Gearman_Job_Common' => PearJob::class] as $name => $ours) {
             if (\class_exists($name)) {
                 continue; // an autoloader knows it
@@ -941,6 +962,7 @@ final class Worker
     /** Loads, works, leaves. */
     public function run(array $run): void
     {
+        \putenv('GEARMAN_WORKER=' . ($run['worker'] ?? ''));
         LastWords::then(function (string $message, string $file, int $line, bool $fatal) {
             $where = $file === '' ? '' : " in $file:$line";
             $this->control->send(['refused' => ($fatal ? $message : 'a worker file ended the process: ' . $message) . $where]);
@@ -1807,7 +1829,7 @@ final class Worker
                 $result = $result === null ? '' : (string) $result;
             }
         } catch (\Throwable $e) {
-            $thrown = $e;
+            [$result, $thrown] = ['', $e];
         }
         $this->inUserCode = false;
         if (\getmypid() !== $this->pid) {
