@@ -44,12 +44,14 @@ type Note struct {
 	Flag    string `json:"flag,omitempty"`
 	// Value is what the key is set to, empty when it is not.
 	Value string `json:"value"`
+	// Comes is what the value comes to, such as a number of workers; empty where the value says it.
+	Comes string `json:"comes"`
 	// What and Do are those of a [Difference].
 	What string `json:"what"`
 	Do   string `json:"do"`
 }
 
-// Place returns "file:line: [section] key = value", leaving out what there is not; empty for a note on the whole fleet.
+// Place returns "file:line: [section] key = value: what it comes to", leaving out what there is not; empty for a note on the whole fleet.
 func (n Note) Place() string {
 	at := Problem{File: n.File, Line: n.Line, Section: n.Section, Key: n.Key, Flag: n.Flag}
 	switch {
@@ -59,7 +61,11 @@ func (n Note) Place() string {
 		at.Message = "not set"
 		return at.String()
 	default:
-		return strings.TrimSuffix(at.String(), ": ") + " = " + printable(n.Value)
+		place := strings.TrimSuffix(at.String(), ": ") + " = " + printable(n.Value)
+		if n.Comes != "" {
+			place += ": " + n.Comes
+		}
+		return place
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 type CheckReport struct {
 	Pools    []PoolReport     `json:"pools"`
 	Problems []config.Problem `json:"problems"`
+	// Migration is what is different from GearmanManager, where that is asked for.
+	Migration []config.Note `json:"migration"`
 }
 
 // PoolReport is one pool of a [CheckReport].
@@ -49,7 +51,7 @@ type FunctionReport struct {
 
 // NewCheckReport makes the report of a plan with the problems of config, scan and plan. A nil plan is one without pools.
 func NewCheckReport(cfg *config.Config, plan *Plan, problems []config.Problem) CheckReport {
-	report := CheckReport{Pools: []PoolReport{}, Problems: []config.Problem{}}
+	report := CheckReport{Pools: []PoolReport{}, Problems: []config.Problem{}, Migration: []config.Note{}}
 	report.Problems = append(report.Problems, problems...)
 	if plan == nil {
 		return report

@@ -417,7 +417,7 @@ func TestCheckReport(t *testing.T) {
 func TestCheckReportOfNothing(t *testing.T) {
 	t.Parallel()
 	text, err := json.Marshal(manager.NewCheckReport(nil, nil, nil))
-	if err != nil || string(text) != `{"pools":[],"problems":[]}` {
+	if err != nil || string(text) != `{"pools":[],"problems":[],"migration":[]}` {
 		t.Errorf("report %s, %v", text, err)
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // check shows what would be run.
 type check struct {
-	settings *settings
-	json     bool
+	settings  *settings
+	json      bool
+	migration migration
 }
 
 func checkCommand() command {
@@ -37,6 +38,7 @@ Exit codes:
 		define: func(fs *pflag.FlagSet) action {
 			c := &check{settings: addSettings(fs, verboseKey)}
 			fs.BoolVar(&c.json, "json", false, "Write plan and problems as one JSON object to standard output.")
+			addMigration(fs, &c.migration)
 			return c.run
 		},
 	}
@@ -69,18 +71,21 @@ func (c *check) run(ctx context.Context, std *streams, args []string) error {
 
 // write shows the plan and the problems.
 func (c *check) write(std *streams, cfg *config.Config, plan *manager.Plan, problems []config.Problem) error {
+	notes := c.migration.notes(cfg, plan)
 	if c.json {
 		out := json.NewEncoder(std.out)
 		out.SetEscapeHTML(false)
 		out.SetIndent("", "  ")
-		return out.Encode(manager.NewCheckReport(cfg, plan, problems))
+		report := manager.NewCheckReport(cfg, plan, problems)
+		report.Migration = append(report.Migration, notes...)
+		return out.Encode(report)
 	}
 	writeProblems(std, problems)
 	if len(plan.Pools) == 0 {
 		_, err := fmt.Fprintln(std.out, "nothing would be run")
-		return err
+		return errors.Join(err, writeMigration(std.out, notes))
 	}
-	return plan.Table(std.out)
+	return errors.Join(plan.Table(std.out), writeMigration(std.out, notes))
 }
 
 // makePlan asks a manager that starts nothing for the plan.

@@ -63,10 +63,14 @@ func helpFlag(f *pflag.Flag) string {
 	if f.Shorthand != "" {
 		name = "-" + f.Shorthand + ", --" + f.Name
 	}
-	if value, _ := pflag.UnquoteUsage(f); f.Value.Type() != "bool" && f.Value.Type() != "count" {
-		name += " " + value
+	switch value, _ := pflag.UnquoteUsage(f); {
+	case f.Value.Type() == "bool" || f.Value.Type() == "count":
+		return name
+	case f.NoOptDefVal != "":
+		return name + "[=" + value + "]"
+	default:
+		return name + " " + value
 	}
-	return name
 }
 
 // helpText is a flag's description with its default.
