@@ -11,6 +11,7 @@ import (
 	osexec "os/exec"
 	"os/signal"
 	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -279,10 +280,10 @@ func TestLeftovers(t *testing.T) {
 	second := startDaemon(t, cfg)
 	second.wait("connected", 2)
 	second.wait("leftover", 1)
-	second.wait("ended", 1)
-	if !strings.Contains(strings.Join(second.said("ended"), "\n"), fmt.Sprintf("%d true", stuck)) {
-		t.Errorf("ended: %v", second.said("ended"))
-	}
+	// On a busy machine the other one may still be about to leave, and be another.
+	testutil.WaitFor(t, "the stuck one is killed", func() bool {
+		return slices.Contains(second.said("ended"), fmt.Sprintf("%d true", stuck))
+	})
 	first.allGone()
 	testutil.WaitFor(t, "the dead one's directory is removed", func() bool {
 		entries, err := os.ReadDir(dir)

@@ -42,14 +42,12 @@ type PHPFound struct {
 	Opcache bool // the code of their files is shared by all
 }
 
-// PHPPrinted is a line that the process printed from which PHP workers are forked.
+// PHPPrinted is a line that the process printed from which PHP workers are forked,
+// or what there is to say of it, such as that it was replaced.
 type PHPPrinted struct {
 	Stream string // host.Stdout or host.Stderr
 	Line   string
 }
-
-// PHPReplaced says that this process had to be replaced. Its workers live on.
-type PHPReplaced struct{ Err error }
 
 // WorkerStarted says that a process exists. It is ready when WorkerReady says so.
 type WorkerStarted struct {

@@ -66,10 +66,6 @@ func (e PHPFound) log(log zerolog.Logger) {
 		Msg("php found")
 }
 
-func (e PHPReplaced) log(log zerolog.Logger) {
-	log.Warn().Err(e.Err).Msg("php was replaced")
-}
-
 func (e WorkerStarted) log(log zerolog.Logger) {
 	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Str(logging.FieldProgram, e.Program).Msg("worker started")
 }

@@ -101,7 +101,6 @@ func TestEveryEventIsLogged(t *testing.T) {
 		PoolNotRun{Err: errors.New("x")},
 		PHPFound{},
 		PHPPrinted{},
-		PHPReplaced{},
 		WorkerStarted{},
 		WorkerReady{},
 		StartFailed{},
