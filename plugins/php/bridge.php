@@ -305,6 +305,8 @@ final class Link
     public $last = false;
     /** @var string[] functions that the server knows */
     public $functions = [];
+    /** @var bool they may be others than it should know */
+    public $stale = false;
     /** @var int attempts that have failed, one after the other */
     public $failures = 0;
     /** @var string the error that was told last */
@@ -896,6 +898,8 @@ final class Worker
     /** @var resource[] streams that are waited for */
     private $readers;
     private $nextKey = 1;
+    /** @var int connections that are being made */
+    private $connecting = 0;
     /** @var Link[] by key of their streams */
     private $byKey = [];
 
@@ -1277,9 +1281,11 @@ final class Worker
         } else {
             [$seconds, $micros] = $this->patience();
         }
-        foreach ($this->links as $link) {
-            if ($link->state === Link::CONNECTING) {
-                $write[] = $link->stream;
+        if ($this->connecting > 0) {
+            foreach ($this->links as $link) {
+                if ($link->state === Link::CONNECTING) {
+                    $write[] = $link->stream;
+                }
             }
         }
         $ready = @\stream_select($read, $write, $except, $seconds, $micros);
@@ -1377,6 +1383,7 @@ final class Worker
         \stream_set_read_buffer($stream, 0);
         $link->stream = $stream;
         $link->state = Link::CONNECTING;
+        $this->connecting++;
         $link->due = $now + self::CONNECT;
     }
 
@@ -1392,7 +1399,9 @@ final class Worker
                 $this->lose($link, "connect: $error");
                 return;
             }
+            $this->connecting--;
             $this->keepAlive($stream);
+            $link->state = Link::REGISTERING;
             $link->key = $this->nextKey++;
             $this->readers[$link->key] = $stream;
             $this->byKey[$link->key] = $link;
@@ -1461,6 +1470,7 @@ final class Worker
     private function offer(): void
     {
         foreach ($this->links as $link) {
+            $link->stale = true;
             $this->update($link);
         }
     }
@@ -1477,6 +1487,7 @@ final class Worker
         if ($link->state !== Link::AWAKE && $link->state !== Link::ASLEEP && $link->state !== Link::HELD) {
             return;
         }
+        $link->stale = false;
         $wanted = $this->hold < 2 ? \array_reverse($this->offered()) : [];
         if ($wanted === $link->functions) {
             return;
@@ -1516,6 +1527,9 @@ final class Worker
 
     private function forget(Link $link): void
     {
+        if ($link->state === Link::CONNECTING && $link->stream !== null) {
+            $this->connecting--;
+        }
         if ($link->key !== null) {
             unset($this->readers[$link->key], $this->byKey[$link->key]);
             $link->key = null;
@@ -1675,7 +1689,9 @@ final class Worker
         $link->told = '';
         $link->ready = true;
         $this->control->event('ready', ['server' => $link->address]);
-        $this->update($link);
+        if ($link->stale) {
+            $this->update($link);
+        }
     }
 
     private function noJob(Link $link): void
@@ -1695,7 +1711,9 @@ final class Worker
             return;
         }
         $link->state = Link::AWAKE;
-        $this->update($link);
+        if ($link->stale) {
+            $this->update($link);
+        }
         if ($link->state !== Link::AWAKE) {
             return;
         }
@@ -1926,7 +1944,9 @@ final class Worker
             }
             return $sent || $link->state === Link::GONE;
         }
-        $this->update($link);
+        if ($link->stale) {
+            $this->update($link);
+        }
         $now = \hrtime(true);
         if ($link->state !== Link::AWAKE || $this->turnOver($now) || $this->dies !== 0 && $now >= $this->dies) {
             return $this->flush($link, self::SILENCE);
@@ -2159,10 +2179,12 @@ function serve(string $socket, string $id): void
     LastWords::arm();
     foreach ($control->wait() as $message) {
         if (isset($message['inspect'])) {
+            title('gearman-manager: php inspector');
             inspect($control, $message['inspect']['files'] ?? []);
             return;
         }
         if (isset($message['run'])) {
+            title('gearman-manager: ' . ($message['run']['worker'] ?? ''));
             $worker = new Worker($control, $message['run']);
             $worker->run($message['run']);
             return;
@@ -2176,7 +2198,10 @@ function redirect(string $stdout, string $stderr): void
     // The first stream that is opened on each of these is the descriptor itself, not a copy.
     foreach (['php://stdin' => ['STDIN', '/dev/null', 'r'], 'php://stdout' => ['STDOUT', $stdout, 'w'], 'php://stderr' => ['STDERR', $stderr, 'w']] as $old => $new) {
         \fclose(\fopen($old, $new[2]));
-        \define($new[0], \fopen($new[1], $new[2]));
+        // A FIFO that nobody reads, since the manager is dead, must not hold up.
+        $stream = @\fopen($new[1], $new[2] . 'n') ?: \fopen('/dev/null', $new[2]);
+        \stream_set_blocking($stream, true);
+        \define($new[0], $stream);
     }
     if ((string) \ini_get('error_log') === '') {
         // PHP writes messages to a stream of C, which was closed with the descriptor.
@@ -2206,17 +2231,49 @@ function serveForks(string $socket): void
         'opcache' => \function_exists('opcache_get_status') && (bool) \ini_get('opcache.enable_cli'), 'sapi' => \PHP_SAPI,
     ]]);
     title('gearman-manager: php');
+    $logs = [];
     while (!$control->closed) {
         foreach ($control->wait() as $message) {
             if (isset($message['fork'])) {
-                $work = fork($control, $message['fork']);
-                if ($work) {
+                $logs[] = (string) ($message['fork']['stderr'] ?? '');
+                $logs = \count($logs) % 256 === 0 ? \array_filter($logs, 'file_exists') : $logs;
+                if (fork($control, $message['fork'])) {
                     unset($control);
                     serve($socket, (string) $message['fork']['id']);
                     return;
                 }
             } elseif (isset($message['preload'])) {
                 preload($control, $message['preload']);
+            }
+        }
+    }
+    readOut($logs);
+}
+
+/**
+ * Reads what workers still print after the manager's death, until they are gone: PHP
+ * opens its error log for each message, and a FIFO that nobody reads would hold up
+ * the job in hand for ever.
+ */
+function readOut(array $paths): void
+{
+    $streams = [];
+    foreach ($paths as $path) {
+        $stream = \file_exists($path) ? @\fopen($path, 'rn') : false;
+        if ($stream !== false) {
+            $streams[] = $stream;
+        }
+    }
+    while ($streams !== []) {
+        $read = $streams;
+        $write = $except = null;
+        if (!@\stream_select($read, $write, $except, null)) {
+            return;
+        }
+        foreach ($read as $key => $stream) {
+            @\fread($stream, 65536);
+            if (\feof($stream)) { // nobody has it open
+                unset($streams[$key]);
             }
         }
     }
