@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,27 +62,33 @@ func (f *fleet) stopCleanly() {
 func TestExampleConfig(t *testing.T) {
 	t.Parallel()
 	testutil.Need(t, "python3", "python3")
+	testutil.Need(t, "php", "php-cli")
 	f := newFleet(t)
 	f.startExample("config.ini")
-	f.waitRegistered(map[string]int{"reverse": 2, "countdown": 2, "thumbnail": 2, "wordcount": 2, "wc": 2})
+	f.waitRegistered(map[string]int{"reverse": 2, "countdown": 2, "thumbnail": 2, "wordcount": 2, "wc": 2, "slug": 2, "Histogram": 2})
 	f.wantJob("reverse", "Hello World!", "!dlroW olleH")
 	f.wantJob("wc", "a\nb\n", "2")
 	f.wantJob("wordcount", "one two three", "3")
 	f.wantJob("countdown", "1", "lift-off")
+	f.wantJob("slug", "  Hello, World! ", "hello-world")
+	f.wantJob("Histogram", "A rose is\na rose,\nnot a tulip", `{"rose":2,"not":1,"tulip":1}`)
 	f.stopCleanly()
 }
 
-// TestExampleConfigAdvanced runs four workers of the executables' shared pool,
-// and one, two or five dedicated ones for each function.
+// TestExampleConfigAdvanced runs four workers of the shared pool of executables,
+// and four of that of PHP files, and one, two or five dedicated ones for each
+// function.
 func TestExampleConfigAdvanced(t *testing.T) {
 	t.Parallel()
 	testutil.Need(t, "python3", "python3")
+	testutil.Need(t, "php", "php-cli")
 	f := newFleet(t)
 	f.startExample("config-advanced.ini")
-	f.waitRegistered(map[string]int{"reverse": 5, "thumbnail": 6, "wordcount": 5, "wc": 5, "checksum": 5, "countdown": 0})
+	f.waitRegistered(map[string]int{"reverse": 5, "thumbnail": 6, "wordcount": 5, "wc": 5, "checksum": 5, "slug": 5, "Histogram": 5, "countdown": 0})
 	f.wantJob("reverse", "Hello World!", "!dlroW olleH")
 	f.wantJob("checksum", "abc", fmt.Sprintf("%x", sha256.Sum256([]byte("abc"))))
 	f.wantThumbnail()
+	f.wantHistogram()
 	f.stopCleanly()
 }
 
@@ -107,5 +114,16 @@ func (f *fleet) wantThumbnail() {
 	}
 	if _, err := f.do("thumbnail", "P5 1 1 255 x"); err == nil || !strings.Contains(err.Error(), "want a PPM picture") {
 		f.tb.Errorf("thumbnail of no picture: %v", err)
+	}
+}
+
+// wantHistogram sends lines, and looks at the progress that was reported of each
+// of them.
+func (f *fleet) wantHistogram() {
+	f.tb.Helper()
+	said := traceJob(f.tb, f.client, "Histogram", "the first\nand the second")
+	want := []string{"status 1/2", "status 2/2", `complete {"first":1,"second":1}`}
+	if !slices.Equal(said, want) {
+		f.tb.Errorf("Histogram: %q, want %q", said, want)
 	}
 }

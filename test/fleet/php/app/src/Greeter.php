@@ -1,0 +1,11 @@
+<?php
+
+namespace Acme\App;
+
+class Greeter
+{
+    public function greet($name)
+    {
+        return "Hello $name!";
+    }
+}

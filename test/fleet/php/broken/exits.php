@@ -1,0 +1,7 @@
+<?php
+
+function exits($job, &$log)
+{
+}
+
+exit(2);

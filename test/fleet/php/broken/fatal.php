@@ -1,0 +1,7 @@
+<?php
+
+function fatal($job, &$log)
+{
+}
+
+no_such_function();

@@ -1,0 +1,6 @@
+<?php
+
+function good($job, &$log)
+{
+    return 'good';
+}

@@ -1,0 +1,7 @@
+<?php
+
+require 'no/such/file.php';
+
+function lacking($job, &$log)
+{
+}

@@ -1,0 +1,6 @@
+<?php
+
+function missnamed($job, &$log)
+{
+    return 'not found';
+}

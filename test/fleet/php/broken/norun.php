@@ -1,0 +1,8 @@
+<?php
+
+class norun
+{
+    public function walk($job, &$log)
+    {
+    }
+}

@@ -1,0 +1,8 @@
+<?php
+
+echo "printed while loading\n";
+
+function prints($job, &$log)
+{
+    return 'good too';
+}

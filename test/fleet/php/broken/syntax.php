@@ -1,0 +1,6 @@
+<?php
+
+function syntax($job, &$log)
+{
+    return 'no semicolon'
+}

@@ -1,0 +1,7 @@
+<?php
+
+function throws($job, &$log)
+{
+}
+
+throw new RuntimeException('no database');

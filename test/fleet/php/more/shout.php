@@ -1,0 +1,7 @@
+<?php
+// A function in a second directory.
+
+function shout($job, &$log)
+{
+    return strtoupper($job->workload()) . '!';
+}

@@ -1,0 +1,8 @@
+<?php
+
+namespace Acme\Jobs;
+
+function leave($job, &$log)
+{
+    return __FUNCTION__ . ' leaves ' . $job->workload();
+}

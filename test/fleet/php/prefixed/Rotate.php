@@ -1,0 +1,9 @@
+<?php
+
+class job_Rotate
+{
+    public function run($job, &$log)
+    {
+        return 'rotated ' . $job->workload();
+    }
+}

@@ -1,0 +1,7 @@
+<?php
+// Answers with the workload.
+
+function duplicate($job, &$log)
+{
+    return $job->workload();
+}

@@ -1,0 +1,9 @@
+<?php
+
+class Text
+{
+    public function __toString()
+    {
+        return 'the text of an object';
+    }
+}

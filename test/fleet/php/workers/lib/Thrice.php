@@ -1,0 +1,9 @@
+<?php
+
+class Thrice
+{
+    public static function of($text)
+    {
+        return str_repeat($text, 3);
+    }
+}

@@ -1,0 +1,6 @@
+<?php
+
+function twice($text)
+{
+    return $text . $text;
+}
