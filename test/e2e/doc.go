@@ -10,4 +10,6 @@
 //	                             named by its first arguments
 //	waitfor server PORT          wait until a job server answers
 //	waitfor workers PORT F N     wait until N workers offer function F
+//
+// and the condition [missing:PROGRAM].
 package e2e

@@ -63,6 +63,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition:           missing,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
 			"freeport": freePort,
@@ -78,6 +79,20 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(dir, 0o700)
 		},
 	})
+}
+
+// missing is the condition [missing:PROGRAM], for scripts that are to be skipped
+// then. Where CI is set everything has to be installed.
+func missing(condition string) (bool, error) {
+	program, ok := strings.CutPrefix(condition, "missing:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %s", condition)
+	}
+	_, err := exec.LookPath(program)
+	if err != nil && os.Getenv("CI") != "" {
+		return false, fmt.Errorf("CI is set: %w", err)
+	}
+	return err != nil, nil
 }
 
 // tb is the key of the test in a script's values.
