@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +61,7 @@ const iniText = `; Written by gearman-manager demo.
 worker_dir      = "%s"
 host            = %s
 dedicated_count = 2
+exclude         = "%s"
 
 [wc]
 command = wc -l
@@ -148,11 +151,29 @@ func (s *show) start(ctx context.Context) error {
 
 // writeConfig writes the config file.
 func (s *show) writeConfig() error {
-	text := fmt.Sprintf(iniText, strings.Join(s.WorkerDirs, ","), s.server.Addr())
+	left := s.withoutPHP()
+	if len(left) > 0 {
+		s.say("PHP          none here, so %s are left out\n", strings.Join(left, " and "))
+	}
+	text := fmt.Sprintf(iniText, strings.Join(s.WorkerDirs, ","), s.server.Addr(), strings.Join(left, ","))
 	if err := os.WriteFile(s.ini, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("write the demo's config: %w", err)
 	}
 	return nil
+}
+
+// withoutPHP returns the functions of the PHP files if there is no php to run them.
+func (s *show) withoutPHP() (functions []string) {
+	if _, err := exec.LookPath("php"); err == nil {
+		return nil
+	}
+	for _, dir := range s.WorkerDirs {
+		files, _ := filepath.Glob(filepath.Join(dir, "*.php")) // the pattern is one, unless the directory's name spoils it
+		for _, file := range files {
+			functions = append(functions, strings.TrimSuffix(filepath.Base(file), ".php"))
+		}
+	}
+	return functions
 }
 
 // ready waits until every slot is registered.
@@ -187,6 +208,11 @@ func (s *show) wait(ctx context.Context, limit time.Duration, cond func() bool) 
 		}
 	}
 	return true
+}
+
+// performs tells whether the fleet performs a function.
+func (s *show) performs(function string) bool {
+	return slices.ContainsFunc(s.manager.Snapshot().Pools, func(p manager.PoolStatus) bool { return p.Name == function })
 }
 
 // slots is the number of slots planned.
@@ -236,8 +262,12 @@ func (s *show) jobs(ctx context.Context) error {
 		{function: "reverse", shown: `"Hello World!"`, workload: []byte("Hello World!"), want: "!dlroW olleH"},
 		{function: "wc", shown: "< /etc/passwd", workload: passwd, want: lines},
 		{function: "wordcount", shown: `"one two three"`, workload: []byte("one two three"), want: "3"},
+		{function: "slug", shown: `"PHP, as before!"`, workload: []byte("PHP, as before!"), want: "php-as-before"},
 		{function: "countdown", shown: "10", workload: []byte("10"), want: "lift-off"},
 	} {
+		if !s.performs(j.function) {
+			continue
+		}
 		if err := s.do(ctx, j); err != nil {
 			return err
 		}

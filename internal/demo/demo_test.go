@@ -83,7 +83,36 @@ func TestDemo(t *testing.T) {
 			t.Errorf("the demo does not show %q:\n%s", want, out.String())
 		}
 	}
+	if _, err := exec.LookPath("php"); err == nil && !strings.Contains(out.String(), "php-as-before") {
+		t.Errorf("there is a php, and the demo does not show it:\n%s", out.String())
+	}
 	if strings.Contains(log.String(), "ERR") || strings.Contains(log.String(), "WRN") {
+		t.Errorf("the log:\n%s", log.String())
+	}
+}
+
+// TestDemoWithoutPHP runs the demo where no php is found: it does without.
+func TestDemoWithoutPHP(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	for _, name := range []string{"sh", "wc", "python3", "env"} {
+		if path, err := exec.LookPath(name); err == nil {
+			if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var out, log bytes.Buffer
+	cmd := demoCommand(t)
+	cmd.Stdout, cmd.Stderr = &out, &log
+	cmd.Env = append(cmd.Env, "PATH="+bin)
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out.String(), log.String())
+	}
+	if !strings.Contains(out.String(), "left out") || strings.Contains(out.String(), "job slug") {
+		t.Errorf("the demo without php:\n%s", out.String())
+	}
+	if strings.Contains(log.String(), "ERR") {
 		t.Errorf("the log:\n%s", log.String())
 	}
 }
