@@ -108,12 +108,43 @@ func TestReplaceFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := &fleet{contender: contender{job: reverseJob()}, server: countServer(t, tt.counts...), children: []*child{start(t, "sleep", tt.manager)}}
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*missedLimit)
 			defer cancel()
 			if _, err := f.replace(ctx, victim); !errors.Is(err, tt.want) {
 				t.Errorf("replace: %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+// A successor that was there before anybody looked does not count, and there has
+// to be enough of the others.
+func TestKillSome(t *testing.T) {
+	t.Parallel()
+	counts := []int{}
+	for range crowdKills {
+		counts = append(counts, 50, 49, 50)
+	}
+	f := &fleet{contender: contender{job: reverseJob()}, server: countServer(t, append([]int{50, 50}, counts...)...), children: []*child{start(t, "sleep", "1000")}}
+	for range crowdKills {
+		victim, err := readStat(start(t, "sleep", "1000").pid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.workers = append(f.workers, victim)
+	}
+	var noted []time.Duration
+	note := func(took time.Duration) { noted = append(noted, took) }
+	if err := f.killSome(t.Context(), note); err != nil || len(noted) != crowdKills {
+		t.Errorf("with as many workers as kills: %d noted, %v", len(noted), err)
+	}
+	victim, err := readStat(start(t, "sleep", "1000").pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.workers = []stat{victim} // the server says 50 from now on
+	if err := f.killSome(t.Context(), note); !errors.Is(err, errNotMissed) || len(noted) != crowdKills {
+		t.Errorf("with a worker that is never missed: %d noted, %v, want %v", len(noted), err, errNotMissed)
 	}
 }
 
