@@ -54,7 +54,6 @@
     };
     try {
         $set = $load($file);
-        ini_set('precision', '-1'); // 0.1 is 0.1
         if ($set) {
             $answer['set'] = true;
             $answer['config'] = $value($set[0], 3);
