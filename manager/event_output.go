@@ -38,8 +38,13 @@ func slogLevel(level int) zerolog.Level {
 	}
 }
 
+// What php says on its standard error is usually wrong with its configuration.
 func (e PHPPrinted) log(log zerolog.Logger) {
-	log.Warn().Str(logging.FieldStream, e.Stream).Str(logging.FieldDetail, e.Line).Msg("php printed")
+	level := zerolog.InfoLevel
+	if e.Stream == host.Stderr {
+		level = zerolog.WarnLevel
+	}
+	log.WithLevel(level).Str(logging.FieldStream, e.Stream).Str(logging.FieldDetail, e.Line).Msg("php printed")
 }
 
 // log passes on what a worker printed: a line of JSON with its level and fields,

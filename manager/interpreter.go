@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/gearman-manager/gearman-manager/plugins/host"
@@ -19,11 +20,21 @@ type phpHost interface {
 // InterpreterError says why PHP workers cannot be run.
 type InterpreterError struct {
 	Name string // as the config has it
+	Path string // what was run, if anything was found
 	Err  error
 }
 
 // Error names the interpreter; it is a clause such as "the interpreter php is not on the PATH".
-func (e *InterpreterError) Error() string { return fmt.Sprintf("the interpreter %s %v", e.Name, e.Err) }
+func (e *InterpreterError) Error() string {
+	if e.Path == "" {
+		return fmt.Sprintf("the interpreter %s %v", e.Name, e.Err)
+	}
+	_, why, named := strings.Cut(e.Err.Error(), " with "+e.Path+": ")
+	if !named {
+		why = e.Err.Error()
+	}
+	return fmt.Sprintf("the interpreter %s cannot be used: %s", e.Name, why)
+}
 
 // Unwrap returns the cause.
 func (e *InterpreterError) Unwrap() error { return e.Err }
@@ -53,7 +64,7 @@ func (i *interpreter) get() (phpHost, error) {
 		i.host, i.err = i.open(i.path)
 	}
 	if i.err != nil {
-		i.err = &InterpreterError{Name: i.name, Err: i.err}
+		i.err = &InterpreterError{Name: i.name, Path: i.path, Err: i.err}
 	}
 	return i.host, i.err
 }
@@ -82,9 +93,9 @@ func (i *interpreter) Inspect(ctx context.Context, files []PHPFile) ([]PHPFault,
 	if err == nil {
 		return faults, nil
 	}
-	err = &InterpreterError{Name: i.name, Err: fmt.Errorf("cannot be used: %w", err)}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	err = &InterpreterError{Name: i.name, Path: i.path, Err: err}
 	i.err = err
 	return nil, err
 }

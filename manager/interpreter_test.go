@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -133,7 +134,11 @@ func TestPHPFleet(t *testing.T) {
 // TestNoInterpreter: a php that is missing, or cannot be used, costs its own workers
 // only, and is one error.
 func TestNoInterpreter(t *testing.T) {
-	unusable := &fakePHP{unusable: errors.New("it printed nothing")}
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unusable := &fakePHP{unusable: errors.New("start php parent with " + shell + ": it printed nothing")}
 	for name, c := range map[string]struct{ interpreter, want string }{
 		"missing":  {"no-such-php", "the interpreter no-such-php is not on the PATH, so no PHP worker is run (echo, pid), want"},
 		"unusable": {"sh", "the interpreter sh cannot be used: it printed nothing, so no PHP worker is run (echo, pid), want"},

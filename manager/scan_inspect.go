@@ -28,7 +28,7 @@ func (s *scan) inspect(ctx context.Context, in Inspector, programs []Program) {
 		for _, p := range byPath {
 			p.Broken = true
 		}
-		s.note(config.Error, s.cfg.Origin(config.GlobalSection, "php"), "%v, so no PHP worker is run (%s), want a php with its command line, by its path or a name that is on the PATH", err, someFunctions(files))
+		s.note(config.Error, s.cfg.Origin(config.GlobalSection, "php"), "%v, so no PHP worker is run (%s), want the path of a php for the command line, or its name if it is on the PATH", err, someFunctions(files))
 		return
 	}
 	for _, fault := range faults {

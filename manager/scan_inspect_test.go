@@ -69,14 +69,14 @@ func inspectCases() []scanCase {
 			name: "no php", ini: oneDirectory + "php = php8.9\n", files: files("a", "b"), inspector: gone,
 			programs: []string{"php! DIR/w/a.php a", "php! DIR/w/b.php b", "exec DIR/w/run.sh run = DIR/w/run.sh"},
 			problems: []string{
-				"error config.ini:3: [GearmanManager] php: the interpreter php8.9 is not on the PATH, so no PHP worker is run (a, b), want a php with its command line, by its path or a name that is on the PATH",
+				"error config.ini:3: [GearmanManager] php: the interpreter php8.9 is not on the PATH, so no PHP worker is run (a, b), want the path of a php for the command line, or its name if it is on the PATH",
 			},
 		},
 		{
 			name: "no php by default", ini: oneDirectory, files: files("a", "b", "c", "d", "e"), inspector: gone,
 			programs: []string{"php! DIR/w/a.php a", "php! DIR/w/b.php b", "php! DIR/w/c.php c", "php! DIR/w/d.php d", "php! DIR/w/e.php e", "exec DIR/w/run.sh run = DIR/w/run.sh"},
 			problems: []string{
-				"error config.ini: [GearmanManager] php: the interpreter php8.9 is not on the PATH, so no PHP worker is run (a, b, c, 2 more), want a php with its command line, by its path or a name that is on the PATH",
+				"error config.ini: [GearmanManager] php: the interpreter php8.9 is not on the PATH, so no PHP worker is run (a, b, c, 2 more), want the path of a php for the command line, or its name if it is on the PATH",
 			},
 		},
 		{name: "no php and no php files", ini: oneDirectory, files: files(), inspector: gone, programs: []string{"exec DIR/w/run.sh run = DIR/w/run.sh"}},

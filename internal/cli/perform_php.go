@@ -40,7 +40,7 @@ func runPHP(ctx context.Context, std *streams, cfg *config.Config, prog manager.
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ended(ctx, fleet.Stop)) }()
+	defer func() { err = errors.Join(err, endFleet(ctx, fleet)) }()
 	if err := inspectOne(ctx, fleet, cfg, prog, function); err != nil {
 		return err
 	}
@@ -69,6 +69,14 @@ func ended(ctx context.Context, stop func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endOfOne)
 	defer cancel()
 	return stop(ctx)
+}
+
+// endFleet ends a fleet that has done its job, or, when ctx has ended, at once.
+func endFleet(ctx context.Context, fleet *manager.Manager) error {
+	if ctx.Err() != nil {
+		return fleet.Stop(ctx)
+	}
+	return ended(ctx, fleet.Stop)
 }
 
 // oneJob plans one worker for one job.
@@ -100,15 +108,20 @@ func inspectOne(ctx context.Context, fleet *manager.Manager, cfg *config.Config,
 	return nil
 }
 
+// errorLevel is where the levels of worker logs begin to be errors, as in log/slog.
+const errorLevel = 8
+
 // tellAuthor writes what a worker prints and logs, and ends the run when none can
-// be started.
+// be started. An error in a job is written as its answer.
 func tellAuthor(std *streams, cancel context.CancelCauseFunc) func(manager.Event) {
 	return func(e manager.Event) {
 		switch e := e.(type) {
 		case manager.WorkerPrinted:
 			_, _ = fmt.Fprintln(std.err, e.Line)
 		case manager.WorkerLogged:
-			_, _ = fmt.Fprintln(std.err, e.Log.GetMessage())
+			if e.Log.GetLevel() < errorLevel {
+				_, _ = fmt.Fprintln(std.err, e.Log.GetMessage())
+			}
 		case manager.PHPPrinted:
 			_, _ = fmt.Fprintln(std.err, e.Line)
 		case manager.StartFailed:
