@@ -71,6 +71,9 @@ func (k Key) convert(it *item, cwd string) (any, error) {
 
 // number reads a whole number; a priority beyond its bounds is clamped as GearmanManager does.
 func (k Key) number(text string) (any, error) {
+	if k.Name == "verbose" && text != "" && len(text) < k.Max && strings.Trim(text, "v") == "" {
+		return len(text) + 1, nil // as for GearmanManager, to which -vv was "v"
+	}
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	most := cmp.Or(k.Max, math.MaxInt32)
 	switch {

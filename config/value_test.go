@@ -56,3 +56,19 @@ func TestValues(t *testing.T) {
 		}
 	}
 }
+
+// TestVerbosityInLetters: GearmanManager took the letters that its -v left over.
+func TestVerbosityInLetters(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"v": 2, "vv": 3, "vvv": 4, "vvvv": 5, "3": 3} {
+		cfg, problems := config.Parse("c.ini", []byte("[GearmanManager]\nverbose = "+text+"\n"), nil)
+		if len(problems) > 0 || cfg.Verbose() != want {
+			t.Errorf("%s: %d, %v, want %d", text, cfg.Verbose(), problems, want)
+		}
+	}
+	for _, text := range []string{"vvvvv", "vx", "w"} {
+		if _, problems := config.Parse("c.ini", []byte("[GearmanManager]\nverbose = "+text+"\n"), nil); !config.HasErrors(problems) {
+			t.Errorf("%s: no error", text)
+		}
+	}
+}
