@@ -25,6 +25,7 @@ type fakePHP struct {
 	host     *host.Host // nil where nothing is started
 	broken   string     // function whose file is broken
 	unusable error
+	asked    chan struct{} // if not nil, closed when files are looked at, which takes until ctx ends
 
 	mu       sync.Mutex
 	opened   []string // paths
@@ -39,7 +40,12 @@ func (f *fakePHP) open(path string) (phpHost, error) {
 	return f, nil
 }
 
-func (f *fakePHP) Inspect(_ context.Context, files []PHPFile) ([]PHPFault, error) {
+func (f *fakePHP) Inspect(ctx context.Context, files []PHPFile) ([]PHPFault, error) {
+	if f.asked != nil {
+		close(f.asked)
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
 	var faults []PHPFault
 	for _, file := range files {
 		if file.Function == f.broken {
@@ -181,6 +187,26 @@ func TestPlannedPHPWithoutInterpreter(t *testing.T) {
 	}
 	if s := f.Snapshot(); s.Pools[0].Runs || !s.Pools[1].Runs {
 		t.Errorf("snapshot %+v", s)
+	}
+}
+
+// TestStopWhileInspecting: a manager that is told to stop while it looks at files
+// says nothing of them.
+func TestStopWhileInspecting(t *testing.T) {
+	php := &fakePHP{asked: make(chan struct{})}
+	f := &fleet{t: t}
+	f.make(Config{Settings: phpSettings(t, "127.0.0.1:1", "sh", "echo")})
+	f.php.open = php.open
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-php.asked
+		cancel(errNoStart)
+	}()
+	if err := f.Start(ctx); !errors.Is(err, errNoStart) {
+		t.Errorf("start: %v", err)
+	}
+	if problems := happened[ProblemFound](f); len(problems) > 0 {
+		t.Errorf("problems %+v", problems)
 	}
 }
 

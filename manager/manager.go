@@ -250,6 +250,9 @@ func (m *Manager) Start(ctx context.Context) error {
 	if plan == nil {
 		var problems []config.Problem
 		plan, problems = m.MakePlan(ctx)
+		if ctx.Err() != nil {
+			problems = nil // of what could not be asked to its end
+		}
 		for _, p := range problems {
 			m.emit(ProblemFound{Problem: p})
 		}
