@@ -23,7 +23,8 @@ var errEnded = errors.New("process has ended")
 // noticed, ctx what the start was bound to, which allowed for after, and what names
 // what was waited for.
 func (p *process) explain(ctx context.Context, err error, after time.Duration, what string) error {
-	exited := p.endsByItself(err)
+	slow, over := errors.Is(err, errSlow) || errors.Is(context.Cause(ctx), errSlow), context.Cause(ctx)
+	exited := p.endsByItself(err) // which takes time
 	p.end()
 	var (
 		start   *StartError
@@ -37,10 +38,10 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 		return p.fault(&host.RefusedError{Path: p.path, Reason: string(refused), Tail: p.out.tail()})
 	case errors.As(err, &lost) && lost.late:
 		return p.fault(&host.TimeoutError{Path: p.path, After: lost.after, What: lost.what})
-	case errors.Is(err, errSlow), errors.Is(context.Cause(ctx), errSlow):
+	case slow:
 		return p.fault(&host.TimeoutError{Path: p.path, After: after, What: what, Tail: p.out.tail()})
-	case ctx.Err() != nil:
-		return named(p.name, context.Cause(ctx))
+	case over != nil:
+		return named(p.name, over)
 	case errors.Is(err, ErrClosed):
 		return named(p.name, err)
 	case exited:

@@ -1,0 +1,225 @@
+package php_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
+	"github.com/gearman-manager/gearman-manager/plugins/php"
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+)
+
+// TestInspect looks at real files.
+func TestInspect(t *testing.T) {
+	for name, forks := range ways() {
+		t.Run(name, func(t *testing.T) {
+			b := setupPHP(t, forks, nil)
+			dir := t.TempDir()
+			lib := workerFile(t, dir, "lib", "\nfunction (;")
+			files := []php.File{
+				workerFile(t, dir, "good", "function good($job) {}"),
+				workerFile(t, dir, "syntax", "\n\nfunction syntax( {}"),
+				workerFile(t, dir, "missing", "function something() {}"),
+				workerFile(t, dir, "throws", "function throws($job) {}\nthrow new RuntimeException('no database');"),
+				workerFile(t, dir, "exits", "exit(3);"),
+				workerFile(t, dir, "includes", "require '"+lib.Path+"';"),
+				workerFile(t, dir, "killed", "posix_kill(getmypid(), SIGKILL);"),
+				workerFile(t, dir, "twice", "function good($job) {} function twice($job) {}"),
+				workerFile(t, dir, "late", "class late { function run($job, &$log) {} }"),
+			}
+			found, err := b.host.Inspect(t.Context(), files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []struct{ function, file, text string }{
+				{"syntax", files[1].Path, "syntax error"},
+				{"missing", "", "missing"},
+				{"throws", files[3].Path, "no database"},
+				{"exits", "", "it called exit() or die()"},
+				{"includes", lib.Path, "syntax error"},
+				{"killed", "", "php killed by SIGKILL while the file was loaded"},
+			}
+			if len(found) != len(want) {
+				t.Fatalf("found %+v", found)
+			}
+			for i, w := range want {
+				f := found[i]
+				if f.Function != w.function || filepath.Base(f.Path) != w.function+".php" || !strings.Contains(f.Err, w.text) {
+					t.Errorf("got %+v, want %+v", f, w)
+				}
+				if w.file != "" && (f.File != w.file || f.Line == 0) {
+					t.Errorf("place of %+v", f)
+				}
+			}
+		})
+	}
+}
+
+// TestInspectors are told by how they end.
+func TestInspectors(t *testing.T) {
+	for _, parent := range []string{"ok", "does not fork"} {
+		t.Run(parent, func(t *testing.T) {
+			b := setupPeer(t, parent, "ok", short)
+			var files []php.File
+			for _, name := range []string{"good", "bad", "fatal", "good", "fatal", "dies", "dies", "bad", "dies", "babbles", "hangs", "good", "hangs"} {
+				files = append(files, php.File{Function: name, Path: "/w/" + name + "/" + string(rune('a'+len(files))), Symbol: name})
+			}
+			found, err := b.host.Inspect(t.Context(), files)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const (
+				dies  = "php exited with status 11 while the file was loaded: out of luck"
+				hangs = "it was not loaded within 200ms"
+			)
+			want := []php.Finding{
+				{Path: "/w/bad/b", Function: "bad", Err: "syntax error", File: "/lib.php", Line: 7},
+				{Path: "/w/fatal/c", Function: "fatal", Err: "it called exit()"},
+				{Path: "/w/fatal/e", Function: "fatal", Err: "it called exit()"},
+				{Path: "/w/dies/f", Function: "dies", Err: dies},
+				{Path: "/w/dies/g", Function: "dies", Err: dies},
+				{Path: "/w/bad/h", Function: "bad", Err: "syntax error", File: "/lib.php", Line: 7},
+				{Path: "/w/dies/i", Function: "dies", Err: dies},
+				{Path: "/w/babbles/j", Function: "babbles", Err: `a line is not understood (invalid character '\x01' looking for beginning of value): "\x01\x02"`},
+				{Path: "/w/hangs/k", Function: "hangs", Err: hangs},
+				{Path: "/w/hangs/m", Function: "hangs", Err: hangs},
+			}
+			if diff := cmp.Diff(want, found); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestInspectNothing(t *testing.T) {
+	b := setupPeer(t, "exits", "ok", nil)
+	if found, err := b.host.Inspect(t.Context(), nil); err != nil || len(found) != 0 {
+		t.Errorf("%v, %v", found, err)
+	}
+	_, err := b.host.Inspect(t.Context(), []php.File{{Function: "good", Path: "/w/good.php"}})
+	checkError[*php.StartError](t, err, "start php parent with "+b.path+": it exited with status 3")
+}
+
+func TestAnInspectThatIsGivenUp(t *testing.T) {
+	b := setupPeer(t, "ok", "ok", nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	inspected := make(chan error, 1)
+	go func() {
+		_, err := b.host.Inspect(ctx, []php.File{{Function: "hangs", Path: "/w/hangs.php"}})
+		inspected <- err
+	}()
+	testutil.WaitFor(t, "an inspector", func() bool {
+		for _, p := range b.sup.Processes() {
+			if p.Name() == "php inspector" {
+				return true
+			}
+		}
+		return false
+	})
+	cancel()
+	if err := testutil.Receive(t, "the Inspect", inspected); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if n := len(b.sup.Processes()); n > 1 {
+		t.Errorf("%d processes, want the parent", n)
+	}
+}
+
+// version is a file whose workers tell which version of it they have loaded.
+func version(t *testing.T, dir, v string) php.File {
+	t.Helper()
+	return workerFile(t, dir, "version", `echo "version `+v+` of ", getmypid(), "\n"; function version($job) {}`)
+}
+
+// TestAVersionLastsUntilTheNextInspect changes a file that workers run.
+func TestAVersionLastsUntilTheNextInspect(t *testing.T) {
+	b := setupPHP(t, true, nil)
+	dir := t.TempDir()
+	file := version(t, dir, "one")
+	run := func() string {
+		t.Helper()
+		printed := &lines{}
+		l := launch(file)
+		l.Output = printed.add
+		w := b.start(t, l)
+		w.Release()
+		finish(t, w)
+		return printed.String()
+	}
+	inspect := func() {
+		t.Helper()
+		if found, err := b.host.Inspect(t.Context(), []php.File{file}); err != nil || len(found) > 0 {
+			t.Fatalf("%v, %v", found, err)
+		}
+	}
+	inspect()
+	version(t, dir, "two")
+	if got := run(); !strings.Contains(got, "version one") {
+		t.Errorf("after the file has changed: %q", got)
+	}
+	inspect()
+	if err := os.Remove(file.Path); err != nil {
+		t.Fatal(err)
+	}
+	if got := run(); !strings.Contains(got, "version two") {
+		t.Errorf("after it was looked at: %q", got)
+	}
+}
+
+// TestPreload loads the good files in the parent.
+func TestPreload(t *testing.T) {
+	b := setupPHP(t, true, func(cfg *php.Config) { cfg.Preload = true })
+	dir := t.TempDir()
+	good := workerFile(t, dir, "good", `echo 'loaded by ', getmypid(), "\n"; function good($job) {}`)
+	bad := workerFile(t, dir, "bad", `function`)
+	found, err := b.host.Inspect(t.Context(), []php.File{bad, good})
+	if err != nil || len(found) != 1 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	for range 2 {
+		printed := &lines{}
+		l := launch(good)
+		l.Output = printed.add
+		w := b.start(t, l)
+		if got := w.Hello().GetDescription().GetFunctions(); len(got) != 1 {
+			t.Errorf("it performs %v", got)
+		}
+		w.Release()
+		finish(t, w)
+		if printed.String() != "" {
+			t.Errorf("it has loaded the file again: %s", printed)
+		}
+		_ = b.parent(t).Kill()
+	}
+	testutil.WaitFor(t, "its output", func() bool { return strings.Count(b.printed.String(), "stdout: loaded by ") == 2 })
+}
+
+// TestPreloadFails is told once.
+func TestPreloadFails(t *testing.T) {
+	for mode, want := range map[string]string{
+		"cannot preload":  "the worker files are not preloaded: no such class",
+		"dies preloading": "the worker files are not preloaded: the php that forks has died: no answer to preload",
+	} {
+		t.Run(mode, func(t *testing.T) {
+			b := setupPeer(t, mode, "ok", func(cfg *php.Config) { cfg.Preload = true })
+			if found, err := b.host.Inspect(t.Context(), []php.File{{Function: "good", Path: "/w/good.php"}}); err != nil || len(found) > 0 {
+				t.Fatalf("%v, %v", found, err)
+			}
+			for range 2 {
+				w := b.start(t, launch())
+				if err := w.Go(t.Context(), workerpb.Hold_HOLD_NONE); err != nil {
+					t.Error(err)
+				}
+			}
+			if n := strings.Count(b.printed.String(), want); n != 1 {
+				t.Errorf("told %d times:\n%s", n, b.printed)
+			}
+		})
+	}
+}
