@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -316,14 +318,82 @@ func TestSomebodyHoldsTheSocket(t *testing.T) {
 			if len(events) != 1 || w.Err() == nil || !w.Exit().Success() {
 				t.Fatalf("%v; %v; it %v", events, w.Err(), w.Exit())
 			}
-			pid, err := strconv.Atoi(events[0].GetLost().GetServer())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-				t.Errorf("it did not live: %v", err)
-			}
+			killHolder(t, events[0].GetLost().GetServer())
 		})
+		t.Run(parent+" while loading", func(t *testing.T) {
+			b := setupPeer(t, parent, "leaves somebody while loading", nil)
+			_, err := b.host.Start(t.Context(), launch())
+			exit, ok := errors.AsType[*host.ExitError](err)
+			if !ok || exit.Exit.Code != 12 || len(exit.Tail) != 1 {
+				t.Fatalf("got %v", err)
+			}
+			killHolder(t, exit.Tail[0])
+		})
+	}
+}
+
+func killHolder(t *testing.T, number string) {
+	t.Helper()
+	pid, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Errorf("it did not live: %v", err)
+	}
+}
+
+// TestStrangers connect, and are nobody who is expected.
+func TestStrangers(t *testing.T) {
+	b := setupPeer(t, "ok", "ok", func(cfg *php.Config) { cfg.HandshakeTimeout = 2 * time.Second })
+	socket := filepath.Join(b.dir, "php", "socket")
+	var silent net.Conn
+	for _, text := range []string{
+		"", `{"id":"1","pid":` + strconv.Itoa(os.Getpid()) + "}\n", `{"parent":{"pid":1}}` + "\n", "\n", "GET / HTTP/1.0\r\n\r\n",
+		"{\x00\n", "[]\n", `{"id":7}` + "\n", strings.Repeat("x", 100_000), "",
+	} {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if silent = conn; text == "" {
+			continue
+		}
+		_ = conn.SetDeadline(time.Now().Add(testutil.Patience))
+		_, _ = io.WriteString(conn, text) // it may be closed before all is written
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%.40q: %v", text, err)
+		}
+	}
+	if err := b.start(t, launch()).Ping(t.Context()); err != nil {
+		t.Errorf("while they are there: %v", err)
+	}
+	_ = silent.SetDeadline(time.Now().Add(testutil.Patience))
+	if _, err := silent.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("one that says nothing: %v", err)
+	}
+}
+
+// TestCloseWithStrangers has one that says nothing while the host is closed.
+func TestCloseWithStrangers(t *testing.T) {
+	b := setupPeer(t, "ok", "ok", func(cfg *php.Config) { cfg.HandshakeTimeout = time.Hour })
+	conn, err := net.Dial("unix", filepath.Join(b.dir, "php", "socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := b.start(t, launch()).Kill(); err != nil { // it has been accepted by then
+		t.Error(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- b.host.Close() }()
+	if err := testutil.Receive(t, "Close", closed); err != nil {
+		t.Error(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(testutil.Patience))
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Error(err)
 	}
 }
 

@@ -240,6 +240,8 @@ func (p *peer) greet() (code int, over bool) {
 		_, _ = fmt.Fprintln(os.Stderr, "[22-Nov-2026 23:30:00 Europe/Berlin] PHP Fatal error:  Allowed memory size exhausted")
 		_, _ = fmt.Fprintln(os.Stderr, "[22-Nov-2026 23:30:00 Europe/Berlin] Stack trace:")
 		return 255, true
+	case "leaves somebody while loading":
+		return p.leaveSomebody(), true
 	case "closes while loading":
 		_ = p.conn.Close()
 		return hang(), true
@@ -336,6 +338,10 @@ func (p *peer) leaveSomebody() int {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return 8
+	}
+	if p.mode == "leaves somebody while loading" {
+		_, _ = fmt.Fprintln(os.Stderr, cmd.Process.Pid)
+		return 12
 	}
 	p.say(`{"event":{"lost":{"server":%q}}}`, fmt.Sprint(cmd.Process.Pid))
 	return 0

@@ -42,6 +42,9 @@ func TestALife(t *testing.T) {
 			if group, err := syscall.Getpgid(pid); err != nil || group != pid {
 				t.Errorf("its group is %d, %v", group, err)
 			}
+			if title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err != nil || !strings.HasPrefix(string(title), "gearman-manager: reverse/3\x00") {
+				t.Errorf("its title is %.60q, %v", title, err)
+			}
 			if err := w.Ping(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -281,10 +284,4 @@ func TestOutputOfTheParent(t *testing.T) {
 		text := b.printed.String()
 		return strings.Contains(text, "stdout: hello") && strings.Contains(text, "stderr: careful")
 	})
-}
-
-func ExampleFinding() {
-	f := php.Finding{Path: "/w/resize.php", Function: "resize", Err: "syntax error", File: "/w/lib.php", Line: 3}
-	fmt.Printf("%s cannot be used: %s in %s:%d\n", f.Function, f.Err, f.File, f.Line)
-	// Output: resize cannot be used: syntax error in /w/lib.php:3
 }
