@@ -127,7 +127,7 @@ func (p *pool) command(w *worker, lifetime time.Duration) host.Launch {
 			return runRequest(p.cfg.plan, runFacts{
 				worker: name, host: p.cfg.host, first: w.place.first, servers: p.cfg.servers,
 				records: w.records, recordFile: p.cfg.records.file.Path(), verbosity: p.cfg.verbosity,
-				maxData: p.cfg.maxData, lifetime: lifetime, suspects: suspects,
+				maxData: p.cfg.maxData, lifetime: lifetime, suspects: suspects, random: p.cfg.random,
 			})
 		},
 		Output: func(stream, line string) {

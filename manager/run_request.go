@@ -1,7 +1,9 @@
 package manager
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +27,7 @@ type runFacts struct {
 	maxData    int64
 	lifetime   time.Duration // with its random part; 0 is no limit
 	suspects   []*workerpb.SuspectJob
+	random     func() float64 // 0 ≤ x < 1
 }
 
 // runRequest puts a plan into the words of the contract. Servers and functions
@@ -43,14 +46,29 @@ func runRequest(plan *PoolPlan, f runFacts) *workerpb.RunRequest {
 	for i, address := range f.servers {
 		req.Servers = append(req.Servers, &workerpb.Server{Address: address, Index: clamp32(i)})
 	}
-	for i, function := range plan.Functions {
-		req.Functions = append(req.Functions, runFunction(function, i))
+	for _, i := range offerOrder(plan.Functions, f.random) {
+		req.Functions = append(req.Functions, runFunction(plan.Functions[i], i))
 	}
 	for i, record := range f.records {
 		id := clientID(f.host, plan.Name, f.first+i)
 		req.Slots = append(req.Slots, &workerpb.Slot{ClientId: id, Record: clamp32(record)})
 	}
 	return req
+}
+
+// offerOrder is the order in which a worker offers functions, as places in the
+// plan: by priority, and by chance where that is equal. A job server before
+// gearmand 2.0 serves what was offered first for as long as it has jobs of it; with
+// another order in each worker, as in GearmanManager, none starves.
+func offerOrder(functions []FunctionPlan, random func() float64) []int {
+	order := make([]int, len(functions))
+	for i := range order {
+		order[i] = i
+		j := int(random() * float64(i+1))
+		order[i], order[j] = order[j], order[i]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(functions[b].Priority, functions[a].Priority) })
+	return order
 }
 
 func runFunction(f FunctionPlan, index int) *workerpb.Function {

@@ -1,6 +1,8 @@
 package manager
 
 import (
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +28,7 @@ func TestRunRequest(t *testing.T) {
 		worker: "*/5", host: "web1", first: 5, servers: []string{"a:1", "b:2"}, records: []int{9, 4},
 		recordFile: "/run/records0", verbosity: 3, maxData: 1 << 20, lifetime: time.Hour,
 		suspects: []*workerpb.SuspectJob{{Attempts: 1}},
+		random:   func() float64 { return 0.999 }, // leaves all where it is
 	})
 	want := &workerpb.RunRequest{
 		Contract: 1, Worker: "*/5",
@@ -44,6 +47,30 @@ func TestRunRequest(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestOfferOrder offers functions by priority, and those of equal priority in any
+// order.
+func TestOfferOrder(t *testing.T) {
+	t.Parallel()
+	functions := []FunctionPlan{{Name: "a", Priority: 5}, {Name: "b"}, {Name: "c"}, {Name: "d"}, {Name: "e", Priority: -1}}
+	firsts := map[int]int{}
+	for range 300 {
+		order := offerOrder(functions, rand.Float64)
+		if len(order) != 5 || order[0] != 0 || order[4] != 4 {
+			t.Fatalf("offered in the order %v, want 0 first and 4 last", order)
+		}
+		middle := slices.Sorted(slices.Values(order[1:4]))
+		if !slices.Equal(middle, []int{1, 2, 3}) {
+			t.Fatalf("offered in the order %v, want each function once", order)
+		}
+		firsts[order[1]]++
+	}
+	for i := 1; i <= 3; i++ {
+		if firsts[i] < 30 {
+			t.Errorf("function %d came first among its equals %d times of 300", i, firsts[i])
+		}
 	}
 }
 

@@ -693,10 +693,12 @@ final class Library
     private function find(string $function, string $symbol, bool $pear, string $file): callable
     {
         $class = $this->pearClass($function, $symbol);
-        if ($class !== null && ($pear || !\function_exists($symbol))) {
+        // A function of PHP itself that happens to be called like a class is not meant.
+        $defined = \function_exists($symbol) && (new \ReflectionFunction($symbol))->isUserDefined();
+        if ($class !== null && ($pear || !$defined)) {
             return $this->pearJob($class);
         }
-        if (!$pear && \function_exists($symbol)) {
+        if (!$pear && $defined) {
             return static function ($job, &$log) use ($symbol) {
                 return $symbol($job, $log);
             };
@@ -972,9 +974,7 @@ final class Worker
             $this->control->send(['refused' => ($fatal ? $message : 'a worker file ended the process: ' . $message) . $where]);
         });
         try {
-            foreach ($run['functions'] ?? [] as $f) {
-                $this->addFunction($f);
-            }
+            $this->addFunctions($run['functions'] ?? []);
         } catch (LoadError $e) {
             LastWords::then(null);
             $where = $e->at > 0 ? " in {$e->in}:{$e->at}" : " in {$e->in}";
@@ -1016,7 +1016,8 @@ final class Worker
                 $this->obey((string) $name, $body);
             }
         }
-        if ($this->control->closed && !$this->leaving) {
+        if ($this->control->closed) {
+            unset($this->readers[0]); // its end would be there to be read for ever
             $this->leave();
         }
     }
@@ -1092,6 +1093,25 @@ final class Worker
             }
         }
         $this->offer();
+    }
+
+    /**
+     * Loads the files in the order of the plan, in which they were inspected, and
+     * keeps the functions in the order in which they are offered.
+     *
+     * @throws LoadError
+     */
+    private function addFunctions(array $functions): void
+    {
+        $inPlan = $functions;
+        \usort($inPlan, static function (array $a, array $b) {
+            return ($a['index'] ?? 0) <=> ($b['index'] ?? 0);
+        });
+        foreach ($inPlan as $f) {
+            $this->addFunction($f);
+        }
+        $offered = \array_column($functions, null, 'name');
+        $this->functions = \array_replace(\array_intersect_key($offered, $this->functions), $this->functions);
     }
 
     /** @throws LoadError */
@@ -1303,7 +1323,7 @@ final class Worker
                     $this->receive($link);
                 }
             }
-            if ($this->turn !== null && $this->turn->state === Link::ASKED) {
+            if (!$this->leaving && $this->turn !== null && $this->turn->state === Link::ASKED) {
                 return; // performing; the clocks are looked at when there is time
             }
         }
