@@ -38,7 +38,7 @@
 //
 // An exit is reported once, with the status the kernel gave, as soon as the
 // leader is gone. Whether something still holds its pipes plays no part.
-// Children that nobody started here come to a process that is a child subreaper
+// Children that nobody started or expects here come to a process that is a child subreaper
 // when their own parents die; they are collected too and told to
 // [Config.OnOrphan]. One that died of SIGKILL takes its group along: that is what
 // Pdeathsig does to the processes of a child that itself supervises some.
@@ -46,4 +46,30 @@
 // A child that ends before its start has been recorded is not mistaken for an
 // orphan: while a start is in progress the reaper leaves a child that it does
 // not know alone, and looks again when that start is over.
+//
+// # Adoption
+//
+// A process that this one has started may fork workers of its own, which is the
+// cheapest way to get many of an interpreter that takes long to be ready. As its
+// children they would be beyond our reach: their statuses and their groups would be
+// its affair, and its death theirs. So it forks twice, and they are adopted:
+//
+//	Expect    before it is asked for a worker
+//	          parent forks middle, middle forks worker and kills itself,
+//	          the worker is now ours, parent collects middle and says so
+//	Adopt     by the worker's number: leader of a group, in Processes
+//	Cancel    if it does not come to that
+//
+// Only a child subreaper ([Config.Subreaper]) gets such workers. An Expect is to the
+// reaper what a start in progress is: until Adopt or Cancel it collects no child that
+// it does not know, since a worker may die at any moment, before it is adopted or
+// even before it is ours. Its number cannot be in use again as long as it has not
+// been collected, and Adopt takes over the zombie with its exact status. For that
+// time real orphans wait as zombies, so that an Expect should last no longer than a
+// fork takes; each waits only for what was expected or started before it ended, and
+// known children wait for nothing.
+//
+// Until Adopt a worker is a member of its forker's group and dies with that, as a
+// plain orphan or, if the news of it were on their way, adopted with SIGKILL as its
+// end. From Adopt on the death of the forker is nothing to it.
 package supervisor
