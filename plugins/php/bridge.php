@@ -886,6 +886,11 @@ final class Worker
     private const ECHO = 'gearman-manager';
     private const MAX_DATA = 67108864;
     private const CHUNK = 1048576;
+    /** Packets that a server may send, and their largest size. A job may have any: it is answered. */
+    private const PACKETS = [
+        Packet::NOOP => 0, Packet::NO_JOB => 0, Packet::JOB_ASSIGN => 0xffffffff, Packet::JOB_ASSIGN_UNIQ => 0xffffffff,
+        Packet::ECHO_RES => 65536, Packet::ERROR => 65536, Packet::OPTION_RES => 65536,
+    ];
     /** Largest head of a JOB_ASSIGN_UNIQ: handle, function, unique, and their NULs. */
     private const MAX_HEAD = 643;
 
@@ -1626,7 +1631,11 @@ final class Worker
         }
         $link->in .= $chunk;
         unset($chunk);
-        while ($link->stream !== null && \strlen($link->in) >= 12) {
+        if ($link->want === 0 && \strncmp($link->in, "\0RES", \min(4, \strlen($link->in))) !== 0) {
+            $this->noPacket($link);
+            return;
+        }
+        while ($link->stream !== null && ($link->large !== null || \strlen($link->in) >= 12)) {
             if ($link->large !== null) {
                 if (!$this->skip($link)) {
                     return;
@@ -1659,16 +1668,31 @@ final class Worker
         }
     }
 
-    /** Reads the size of the packet that comes; false if it is none. */
+    /** Reads the size of the packet that comes; false if it is none that can be waited for. */
     private function header(Link $link): bool
     {
         if (\strncmp($link->in, "\0RES", 4) !== 0) {
-            $this->lose($link, $link->state === Link::REGISTERING
-                ? 'what listens there is no Gearman job server' : 'the server sent something that is no packet');
+            $this->noPacket($link);
             return false;
         }
-        $link->want = 12 + \unpack('N', $link->in, 8)[1];
+        ['type' => $type, 'size' => $size] = \unpack('Ntype/Nsize', $link->in, 4);
+        $most = self::PACKETS[$type] ?? -1;
+        if ($most < 0) {
+            $this->lose($link, "the server sent a packet of type $type");
+            return false;
+        }
+        $link->want = 12 + $size;
+        if ($size > $most) {
+            $this->lose($link, 'the server sent a packet of ' . $link->want . ' bytes');
+            return false;
+        }
         return true;
+    }
+
+    private function noPacket(Link $link): void
+    {
+        $this->lose($link, $link->state === Link::REGISTERING
+            ? 'what listens there is no Gearman job server' : 'the server sent something that is no packet');
     }
 
     /** Acts on the packet that has been read. */
@@ -1693,11 +1717,9 @@ final class Worker
                     $this->registered($link);
                 }
                 return;
-            case Packet::ERROR:
+            case Packet::ERROR: // of an answer that came too late, or was sent twice
             case Packet::OPTION_RES:
                 return;
-            default:
-                $this->lose($link, "the server sent a packet of type $type");
         }
     }
 
