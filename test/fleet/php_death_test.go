@@ -127,7 +127,7 @@ func TestPHPChildrenOfJobs(t *testing.T) {
 // fleet is whole soon.
 func TestPHPWorkerKilled(t *testing.T) {
 	t.Parallel()
-	for _, setup := range phpSetups() {
+	for _, setup := range phpKinds() {
 		t.Run(setup.name, func(t *testing.T) {
 			t.Parallel()
 			f := newPHPFleet(t)
@@ -179,7 +179,7 @@ func (f *phpFleet) killAll(function string, n int) {
 // inherited its connections: the job runs again before the shell is done.
 func TestPHPWorkerKilledInShell(t *testing.T) {
 	t.Parallel()
-	for _, setup := range phpSetups() {
+	for _, setup := range phpKinds() {
 		t.Run(setup.name, func(t *testing.T) {
 			t.Parallel()
 			f := newPHPFleet(t)
@@ -245,11 +245,41 @@ func TestPHPParentKilled(t *testing.T) {
 	f.stopPHP()
 }
 
+// TestPHPFatalWithoutManager has jobs end badly after the manager was killed:
+// the client is told all the same.
+func TestPHPFatalWithoutManager(t *testing.T) {
+	t.Parallel()
+	for _, setup := range phpKinds() {
+		for _, c := range []struct{ name, code, want string }{
+			{"exception", `trigger_error("a warning", E_USER_WARNING); throw new Exception("boo");`, "boo"},
+			{"memory", `ini_set("memory_limit", "32M"); return strlen(str_repeat("x", 64 << 20));`, "memory size"},
+			{"exit", `error_log("leaving"); exit(1);`, "exit"},
+		} {
+			t.Run(setup.name+" "+c.name, func(t *testing.T) {
+				t.Parallel()
+				f := newPHPFleet(t)
+				f.startPHP(setup, "worker_dir = PHP/workers\ninclude = conduct\n")
+				f.waitAll("conduct", 1)
+				wait := fmt.Sprintf(`while (!file_exists(%q)) { usleep(5000); clearstatcache(); } `, filepath.Join(f.dir, "killed"))
+				a := f.async("conduct", wait+c.code)
+				f.waitRunning("conduct", 1)
+				f.signal(syscall.SIGKILL)
+				f.waitExit()
+				f.write("killed", "")
+				if r := <-a; r.err == nil || !strings.Contains(r.err.Error(), c.want) {
+					t.Errorf("the client was told %q, %v; want an exception with %q", r.text, r.err, c.want)
+				}
+				f.waitNoPHP()
+			})
+		}
+	}
+}
+
 // TestPHPManagerKilled kills the manager while a job prints, while one does
 // not, and while nothing is done: jobs are answered, and nobody is left.
 func TestPHPManagerKilled(t *testing.T) {
 	t.Parallel()
-	for _, setup := range phpSetups() {
+	for _, setup := range phpKinds() {
 		for _, c := range []struct{ name, function, workload, want string }{
 			{"in a job that prints", "flood", "now", "flooded now"},
 			{"in a job", "nap", "1000", ""},

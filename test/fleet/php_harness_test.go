@@ -34,6 +34,12 @@ func phpSetups() []phpSetup {
 	}
 }
 
+// phpKinds are the setups in which workers are different processes: forked ones,
+// and each a php of its own.
+func phpKinds() []phpSetup {
+	return slices.DeleteFunc(phpSetups(), func(s phpSetup) bool { return s.name != "as installed" && s.name != "without fork" })
+}
+
 // phpFleet is a fleet with PHP workers. These are known by the directory in
 // which they run, since the title of a php process overwrites its environment.
 type phpFleet struct {

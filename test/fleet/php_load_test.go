@@ -15,7 +15,7 @@ func TestPHPLargeJobs(t *testing.T) {
 	t.Parallel()
 	large := make([]byte, 20<<20)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(large) // never fails
-	for _, setup := range phpSetups() {
+	for _, setup := range phpKinds() {
 		t.Run(setup.name, func(t *testing.T) {
 			t.Parallel()
 			f := newPHPFleet(t)
@@ -39,7 +39,7 @@ func TestPHPLargeJobs(t *testing.T) {
 // meanwhile.
 func TestPHPLongRun(t *testing.T) {
 	t.Parallel()
-	for _, setup := range phpSetups() {
+	for _, setup := range phpKinds() {
 		t.Run(setup.name, func(t *testing.T) {
 			t.Parallel()
 			f := newPHPFleet(t)

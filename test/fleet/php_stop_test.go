@@ -8,7 +8,7 @@ import (
 
 // TestPHPStopIdle stops a fleet that has nothing to do.
 func TestPHPStopIdle(t *testing.T) {
-	for _, setup := range phpSetups() {
+	for _, setup := range phpKinds() {
 		t.Run(setup.name, func(t *testing.T) {
 			f := newPHPFleet(t)
 			f.startPHP(setup, "worker_dir = PHP/workers\ninclude = nap\ndedicated_count = 20\nverbose = 1\n")
@@ -27,7 +27,7 @@ func TestPHPStopIdle(t *testing.T) {
 // TestPHPStopBusy stops a fleet with a job in hand, which is finished.
 func TestPHPStopBusy(t *testing.T) {
 	t.Parallel()
-	for _, setup := range phpSetups() {
+	for _, setup := range phpKinds() {
 		t.Run(setup.name, func(t *testing.T) {
 			t.Parallel()
 			f := newPHPFleet(t)
