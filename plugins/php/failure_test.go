@@ -23,10 +23,20 @@ import (
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
-// short are timeouts of tests that wait for them. They leave a process of the test
-// binary time to start on a busy machine.
-func short(cfg *php.Config) {
-	cfg.HandshakeTimeout, cfg.InitTimeout, cfg.ForkTimeout = 1500*time.Millisecond, 200*time.Millisecond, 200*time.Millisecond
+// brief makes the test wait for as long as its error says, where that is a timeout.
+// A process of the test binary has time to start on a busy machine.
+func brief(want string) func(*php.Config) {
+	return func(cfg *php.Config) {
+		cfg.ForkTimeout = 10 * time.Second
+		switch {
+		case strings.Contains(want, "within 2s"):
+			cfg.HandshakeTimeout = 2 * time.Second
+		case strings.Contains(want, "no hello within 200ms"):
+			cfg.InitTimeout = 200 * time.Millisecond
+		case strings.Contains(want, "no fork within 200ms"):
+			cfg.ForkTimeout = 200 * time.Millisecond
+		}
+	}
 }
 
 func TestParentsThatAreNone(t *testing.T) {
@@ -37,11 +47,11 @@ func TestParentsThatAreNone(t *testing.T) {
 		"exits":          {checkError[*host.ExitError], `it exited with status 3 before it was ready: its standard error says "PHP Fatal error:  Unable to start"`},
 		"cgi":            {checkError[*host.RefusedError], "it is the cgi-fcgi version of php, want that of the command line"},
 		"stranger":       {checkError[*host.RefusedError], "it says that it is process "},
-		"silent":         {checkError[*host.TimeoutError], "no greeting within 1.5s"},
-		"babbles before": {checkError[*host.TimeoutError], "no greeting within 1.5s"},
+		"silent":         {checkError[*host.TimeoutError], "no greeting within 2s"},
+		"babbles before": {checkError[*host.TimeoutError], "no greeting within 2s"},
 	} {
 		t.Run(mode, func(t *testing.T) {
-			b := setupPeer(t, mode, "ok", short)
+			b := setupPeer(t, mode, "ok", brief(c.want))
 			_, err := b.host.Probe(t.Context())
 			c.check(t, err, "start php parent with "+b.path+": "+c.want)
 			_, err = b.host.Start(t.Context(), launch())
@@ -68,13 +78,13 @@ func TestParentsThatDoNotFork(t *testing.T) {
 		"mute":                {checkError[*host.TimeoutError], "no fork within 200ms"},
 		"dies":                {checkError[*host.RefusedError], "the php that forks has died: no fork"},
 		"babbles":             {checkError[*host.RefusedError], "the php that forks has died: no fork"},
-		"never ends a line":   {checkError[*host.TimeoutError], "no fork within 200ms"},
+		"never ends a line":   {checkError[*host.RefusedError], "the php that forks has died: no fork"},
 		"cannot fork":         {checkError[*host.RefusedError], "php could not fork: Resource temporarily unavailable"},
-		"forks nobody":        {checkError[*host.TimeoutError], "no handshake within 1.5s"},
+		"forks nobody":        {checkError[*host.TimeoutError], "no handshake within 2s"},
 		"forgets how to fork": {checkError[*php.ProtocolError], "the interpreter says that it cannot fork any more"},
 	} {
 		t.Run(mode, func(t *testing.T) {
-			b := setupPeer(t, mode, "ok", short)
+			b := setupPeer(t, mode, "ok", brief(c.want))
 			_, err := b.host.Start(t.Context(), launch())
 			c.check(t, err, c.want)
 		})
@@ -86,7 +96,7 @@ func TestTheSecondParentForks(t *testing.T) {
 	for _, mode := range []string{"mute at first", "dies at first", "floods"} {
 		t.Run(mode, func(t *testing.T) {
 			b := setupPeer(t, mode, "ok", func(cfg *php.Config) {
-				if mode == "mute at first" {
+				if cfg.ForkTimeout = 10 * time.Second; mode == "mute at first" {
 					cfg.ForkTimeout = 2 * time.Second
 				}
 			})
@@ -108,7 +118,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 		check func(*testing.T, error, string)
 		want  string
 	}{
-		"never connects":           {checkError[*host.TimeoutError], "no handshake within 1.5s"},
+		"never connects":           {checkError[*host.TimeoutError], "no handshake within 2s"},
 		"exits before it connects": {checkError[*host.ExitError], `it exited with status 4 before it was ready: its standard error says "cannot load libphp.so"`},
 		"lies about its pid":       {checkError[*host.RefusedError], "it says that it is process "},
 		"refuses":                  {checkError[*host.RefusedError], ": there is no function resize"},
@@ -122,7 +132,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 		"loads for ever":           {checkError[*host.TimeoutError], "no hello within 200ms"},
 	} {
 		t.Run(mode, func(t *testing.T) {
-			b := setupPeer(t, "does not fork", mode, short)
+			b := setupPeer(t, "does not fork", mode, brief(c.want))
 			_, err := b.host.Start(t.Context(), launch())
 			c.check(t, err, c.want)
 			if n := len(b.sup.Processes()); n != 0 {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -65,7 +66,7 @@ func TestInspect(t *testing.T) {
 func TestInspectors(t *testing.T) {
 	for _, parent := range []string{"ok", "does not fork"} {
 		t.Run(parent, func(t *testing.T) {
-			b := setupPeer(t, parent, "ok", short)
+			b := setupPeer(t, parent, "ok", func(cfg *php.Config) { cfg.InitTimeout = time.Second })
 			var files []php.File
 			for _, name := range []string{"good", "bad", "fatal", "good", "fatal", "dies", "dies", "bad", "dies", "babbles", "hangs", "good", "hangs"} {
 				files = append(files, php.File{Function: name, Path: "/w/" + name + "/" + string(rune('a'+len(files))), Symbol: name})
@@ -76,7 +77,7 @@ func TestInspectors(t *testing.T) {
 			}
 			const (
 				dies  = "php exited with status 11 while the file was loaded: out of luck"
-				hangs = "it was not loaded within 200ms"
+				hangs = "it was not loaded within 1s"
 			)
 			want := []php.Finding{
 				{Path: "/w/bad/b", Function: "bad", Err: "syntax error", File: "/lib.php", Line: 7},

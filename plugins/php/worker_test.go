@@ -180,7 +180,7 @@ func TestTheParentDies(t *testing.T) {
 
 // TestAStoppedParent is one that does not answer.
 func TestAStoppedParent(t *testing.T) {
-	b := setupPHP(t, true, func(cfg *php.Config) { cfg.ForkTimeout = 300 * time.Millisecond })
+	b := setupPHP(t, true, nil)
 	l := launch(workerFile(t, t.TempDir(), "reverse", reverse))
 	first := b.start(t, l)
 	parent := b.parent(t)
