@@ -13,8 +13,9 @@ import (
 
 // settle is for how long a process whose connection broke is given to end by itself,
 // so that its own status is reported and not the kill. The connection breaks a
-// moment before the process is reaped.
-const settle = 500 * time.Millisecond
+// moment before the process is reaped, or, on a machine with too much to do, some
+// moments.
+const settle = 2 * time.Second
 
 // errEnded is for a process that has ended instead of going on.
 var errEnded = errors.New("process has ended")
@@ -48,6 +49,8 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 		return p.fault(&host.ExitError{Path: p.path, Exit: p.proc.Exit(), Tail: p.out.tail()})
 	case p.proc == nil && lost == nil:
 		return err // which names everything
+	case broke(err):
+		return p.fault(&host.RefusedError{Path: p.path, Reason: "it closed its connection", Tail: p.out.tail()})
 	default:
 		return p.fault(&host.RefusedError{Path: p.path, Reason: err.Error(), Tail: p.out.tail()})
 	}

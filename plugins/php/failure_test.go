@@ -128,7 +128,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 		"ready for hello":          {checkError[*host.RefusedError], "its first event is *workerpb.Event_Ready, want Hello"},
 		"contract of version 7":    {checkError[*host.RefusedError], "it speaks version 7 of the worker contract, this manager version 1"},
 		"exits while loading":      {checkError[*host.ExitError], `it exited with status 255 before it was ready: its standard error says "PHP Fatal error:  Allowed memory size exhausted"`},
-		"closes while loading":     {checkError[*host.RefusedError], "EOF"},
+		"closes while loading":     {checkError[*host.RefusedError], ": it closed its connection"},
 		"loads for ever":           {checkError[*host.TimeoutError], "no hello within 200ms"},
 	} {
 		t.Run(mode, func(t *testing.T) {
