@@ -303,6 +303,8 @@ final class Link
     public $parked = false;
     /** @var bool the last call before it is left */
     public $last = false;
+    /** @var bool the server has been told that we sleep, and not been asked since: a call for a job may be ours alone */
+    public $slept = false;
     /** @var string[] functions that the server knows */
     public $functions = [];
     /** @var bool they may be others than it should know */
@@ -331,7 +333,7 @@ final class Link
         $this->in = $this->out = '';
         $this->want = 0;
         $this->large = null;
-        $this->parked = $this->last = $this->ready = false;
+        $this->parked = $this->last = $this->slept = $this->ready = false;
         $this->functions = [];
     }
 }
@@ -1149,8 +1151,12 @@ final class Worker
             }
         }
         foreach ($wanted as $address => $index) {
-            if (!isset($this->links[$address])) {
+            $link = $this->links[$address] ?? null;
+            if ($link === null) {
                 $this->links[$address] = new Link((string) $address, $index);
+            } elseif ($link->last && !$this->leaving) { // it is wanted again
+                $link->last = false;
+                $link->due = \hrtime(true) + self::SILENCE;
             }
         }
     }
@@ -1192,14 +1198,16 @@ final class Worker
     /** Begins to leave a server: one that may have woken us is asked a last time. */
     private function part(Link $link): void
     {
-        if ($link->state === Link::ASLEEP) {
+        if ($link->slept) {
             $link->last = true;
             $this->ask($link);
             return;
         }
         if ($link->state === Link::ASKED) {
-            $link->last = true;
-            $link->due = \hrtime(true) + self::LEAVE;
+            if (!$link->last) {
+                $link->last = true;
+                $link->due = \hrtime(true) + self::LEAVE;
+            }
             return;
         }
         $this->drop($link);
@@ -1230,12 +1238,12 @@ final class Worker
 
     private function advance(): void
     {
-        if ($this->turn !== null && $this->turn->state === Link::ASKED && !$this->turn->parked) {
-            return; // its answer comes first
-        }
         $now = \hrtime(true);
         if ($this->dies !== 0 && $now >= $this->dies && !$this->leaving) {
             $this->retire('max_lifetime', \round(($now - $this->born) / 1e9) . ' s');
+        }
+        if ($this->questionOpen()) {
+            return; // its answer comes first
         }
         foreach ($this->links as $link) {
             if ($link->state === Link::DOWN && $now >= $link->due) {
@@ -1245,6 +1253,11 @@ final class Worker
         if (!$this->leaving && $this->hold === 0) {
             $this->takeTurn($now);
         }
+    }
+
+    private function questionOpen(): bool
+    {
+        return $this->turn !== null && $this->turn->state === Link::ASKED && !$this->turn->parked;
     }
 
     /** Asks the next server that is awake. */
@@ -1285,9 +1298,16 @@ final class Worker
         return $this->turnJobs >= self::TURN_JOBS || $now - $this->turnBegan >= self::TURN_TIME;
     }
 
+    private function wake(Link $link): void
+    {
+        $link->state = Link::AWAKE;
+        $link->due = 0;
+    }
+
     /** Sends GRAB_JOB behind what is to be written anyway. */
     private function ask(Link $link): void
     {
+        $link->slept = false;
         $link->out .= "\0REQ\0\0\0\x1e\0\0\0\0";
         $link->state = Link::ASKED;
         $link->parked = false;
@@ -1343,8 +1363,9 @@ final class Worker
         if ($this->dies !== 0 && !$this->leaving) {
             $next = \min($next, $this->dies);
         }
+        $open = $this->questionOpen();
         foreach ($this->links as $link) {
-            if ($link->due !== 0) {
+            if ($link->due !== 0 && ($link->state !== Link::DOWN || !$open)) { // nobody connects before the answer
                 $parks = $link->state === Link::ASKED && !$link->parked && !$link->last && \count($this->links) > 1;
                 $next = \min($next, $parks ? $link->due - self::SILENCE + self::PARK : $link->due);
             }
@@ -1366,7 +1387,7 @@ final class Worker
             switch ($link->state) {
                 case Link::ASLEEP:
                     if ($late) {
-                        $link->state = Link::AWAKE; // a call that was lost must not stall the queue
+                        $this->wake($link); // a call that was lost must not stall the queue
                     }
                     break;
                 case Link::CONNECTING:
@@ -1380,7 +1401,7 @@ final class Worker
                         $this->drop($link);
                     } elseif ($late) {
                         $this->lose($link, 'no answer for ' . \intdiv(self::SILENCE, 1000000000) . ' s');
-                    } elseif (!$link->parked && $now - ($link->due - self::SILENCE) >= self::PARK) {
+                    } elseif (!$link->parked && !$link->last && $now - ($link->due - self::SILENCE) >= self::PARK) {
                         $link->parked = \count($this->links) > 1;
                     }
                     break;
@@ -1509,7 +1530,10 @@ final class Worker
         if ($this->hold === 0 && $link->state === Link::HELD) {
             $link->state = Link::AWAKE;
         }
-        if ($link->state !== Link::AWAKE && $link->state !== Link::ASLEEP && $link->state !== Link::HELD) {
+        if ($link->state === Link::ASLEEP) {
+            $this->wake($link); // to ask first: the server may have woken nobody else for a job of what is taken away
+        }
+        if ($link->state !== Link::AWAKE && $link->state !== Link::HELD || $link->slept) {
             return;
         }
         $link->stale = false;
@@ -1524,9 +1548,6 @@ final class Worker
             $link->out .= Packet::request(Packet::CAN_DO, $name);
         }
         $link->functions = $wanted;
-        if ($link->state === Link::ASLEEP) {
-            $link->state = Link::AWAKE; // there may be jobs of what is new
-        }
         $this->flush($link, self::SILENCE);
     }
 
@@ -1709,7 +1730,7 @@ final class Worker
                 return;
             case Packet::NOOP:
                 if ($link->state === Link::ASLEEP) {
-                    $link->state = Link::AWAKE;
+                    $this->wake($link);
                 }
                 return;
             case Packet::ECHO_RES:
@@ -1761,6 +1782,7 @@ final class Worker
         }
         $link->out .= "\0REQ\0\0\0\4\0\0\0\0";
         $link->state = Link::ASLEEP;
+        $link->slept = true;
         $link->due = \hrtime(true) + \random_int(\intdiv(self::POLL, 2), self::POLL);
         $this->flush($link, self::SILENCE);
     }
@@ -1815,7 +1837,7 @@ final class Worker
             $this->lose($link, 'the server sent a job that nobody asked for');
             return;
         }
-        if ($link->parked && $this->turn !== $link && $this->turn !== null && $this->turn->state === Link::ASKED) {
+        if ($link->parked && $this->turn !== $link && $this->questionOpen() && !$this->leaving) {
             $this->lose($link, 'a job came late, while another server was asked');
             return;
         }
@@ -1948,6 +1970,10 @@ final class Worker
         if ($now - $began > self::LOOK) {
             $this->job = null;
             $this->listen();
+            if ($alive && \feof($link->stream)) { // the first write would seem to succeed
+                $this->forget($link);
+                $alive = false;
+            }
         }
         $this->lastJob = $now;
         $this->job = $job; // so that a connection that breaks now is reported
@@ -1969,10 +1995,9 @@ final class Worker
         if ($link->stream === null) {
             return false;
         }
-        $link->state = $this->hold === 0 ? Link::AWAKE : Link::HELD;
-        $link->due = 0;
         $this->turnJobs++;
         $this->turn = $link;
+        // It counts as asked until the decision is made: what is decided does not close it with the answer unsent.
         if ($this->maxMemory > 0 && ($memory = self::resident()) > $this->maxMemory) {
             $this->retire('max_memory', "$memory bytes resident, limit {$this->maxMemory}");
         }
@@ -1984,10 +2009,16 @@ final class Worker
             if ($sent) {
                 $this->drop($link);
             }
-            return $sent || $link->state === Link::GONE;
+            $this->waitAgain();
+            return $sent;
         }
+        $link->state = $this->hold === 0 ? Link::AWAKE : Link::HELD;
+        $link->due = 0;
         if ($link->stale) {
             $this->update($link);
+            if ($link->stream === null) {
+                return false;
+            }
         }
         $now = \hrtime(true);
         if ($link->state !== Link::AWAKE || $this->turnOver($now) || $this->dies !== 0 && $now >= $this->dies) {
@@ -1995,6 +2026,17 @@ final class Worker
         }
         $this->ask($link);
         return $link->stream !== null;
+    }
+
+    /** Gives servers that are left their time anew, after a job that one of them had for us. */
+    private function waitAgain(): void
+    {
+        $this->leaveBy = \hrtime(true) + self::LEAVE;
+        foreach ($this->links as $link) {
+            if ($link->last) {
+                $link->due = $this->leaveBy;
+            }
+        }
     }
 
     private function count(): void
