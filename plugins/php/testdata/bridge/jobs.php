@@ -27,14 +27,15 @@ function sized($job, &$log)
     return str_repeat('x', (int) $job->workload());
 }
 
-// Says that it has begun, and waits until the file exists that the workload names.
+// Says that it has begun, and waits until the file exists that the workload names. Takes
+// so long that the worker looks at its control channel afterwards.
 function gate($job, &$log)
 {
     $job->sendStatus(1, 2);
-    while (!file_exists($job->workload())) {
+    do {
         usleep(2000);
         clearstatcache();
-    }
+    } while (!file_exists($job->workload()));
     return 'open';
 }
 
