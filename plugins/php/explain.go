@@ -31,6 +31,7 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 		start   *StartError
 		refused refusal
 		lost    *lostError
+		bad     *ProtocolError
 	)
 	switch {
 	case errors.As(err, &start): // the parent's
@@ -47,7 +48,7 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 		return named(p.name, err)
 	case exited:
 		return p.fault(&host.ExitError{Path: p.path, Exit: p.proc.Exit(), Tail: p.out.tail()})
-	case p.proc == nil && lost == nil:
+	case p.proc == nil && !errors.As(err, &lost) && !errors.As(err, &bad):
 		return err // which names everything
 	case broke(err):
 		return p.fault(&host.RefusedError{Path: p.path, Reason: "it closed its connection", Tail: p.out.tail()})

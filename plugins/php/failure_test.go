@@ -54,6 +54,9 @@ func TestParentsThatAreNone(t *testing.T) {
 			b := setupPeer(t, mode, "ok", brief(c.want))
 			_, err := b.host.Probe(t.Context())
 			c.check(t, err, "start php parent with "+b.path+": "+c.want)
+			if strings.Contains(c.want, "within") {
+				return // the other way to ask would take as long
+			}
 			_, err = b.host.Start(t.Context(), launch())
 			c.check(t, err, c.want)
 		})
@@ -81,7 +84,7 @@ func TestParentsThatDoNotFork(t *testing.T) {
 		"never ends a line":   {checkError[*host.RefusedError], "the php that forks has died: no fork"},
 		"cannot fork":         {checkError[*host.RefusedError], "php could not fork: Resource temporarily unavailable"},
 		"forks nobody":        {checkError[*host.TimeoutError], "no handshake within 2s"},
-		"forgets how to fork": {checkError[*php.ProtocolError], "the interpreter says that it cannot fork any more"},
+		"forgets how to fork": {checkError[*host.RefusedError], ": the interpreter says that it cannot fork any more"},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			b := setupPeer(t, mode, "ok", brief(c.want))

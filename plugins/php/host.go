@@ -146,10 +146,8 @@ func (h *Host) beginClose() bool {
 
 // enter waits for the turn, which leave gives back.
 func (h *Host) enter(ctx context.Context) error {
-	select {
-	case <-h.closing:
-		return ErrClosed
-	default:
+	if err := h.unlessClosed(nil); err != nil {
+		return err
 	}
 	select {
 	case h.turn <- struct{}{}:
@@ -162,6 +160,17 @@ func (h *Host) enter(ctx context.Context) error {
 }
 
 func (h *Host) leave() { <-h.turn }
+
+// unlessClosed is err, or ErrClosed: Close kills the parent, whose end may be noticed
+// first.
+func (h *Host) unlessClosed(err error) error {
+	select {
+	case <-h.closing:
+		return ErrClosed
+	default:
+		return err
+	}
+}
 
 // nextID numbers a process.
 func (h *Host) nextID() string { return strconv.FormatUint(h.ids.Add(1), 10) }

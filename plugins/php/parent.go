@@ -192,7 +192,7 @@ func (p *parent) await(ctx context.Context, h *Host, patience time.Duration, wha
 				return r, nil
 			}
 		case <-p.gone:
-			return nil, &lostError{what: what}
+			return nil, h.unlessClosed(&lostError{what: what})
 		case <-timer.C:
 			return nil, &lostError{what: what, late: true, after: patience}
 		case <-ctx.Done():

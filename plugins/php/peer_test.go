@@ -126,15 +126,15 @@ func (p *peer) fork(id, stdout, stderr string) {
 	switch p.mode {
 	case "mute":
 		hang()
-	case "mute at first", "forgets how to fork":
-		if p.mode != "mute at first" || p.first() {
+	case "mute at first":
+		if p.first() {
 			hang()
 		}
 	case "dies at first":
 		if p.first() {
 			os.Exit(0)
 		}
-	case "dies":
+	case "dies", "forgets how to fork":
 		os.Exit(0)
 	case "cannot fork":
 		p.say(`{"not_forked":%q,"error":"Resource temporarily unavailable"}`, id)

@@ -103,7 +103,7 @@ func (p *process) arrive(ctx context.Context, h *Host, ch <-chan arrival) (arriv
 	case a := <-ch: // and ended after that
 		return p.checked(a)
 	default:
-		return arrival{}, errEnded
+		return arrival{}, h.unlessClosed(errEnded)
 	}
 }
 
