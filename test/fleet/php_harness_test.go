@@ -98,7 +98,11 @@ func (f *phpFleet) startPHP(setup phpSetup, ini string) {
 		ini = "verbose = 3\n" + ini
 	}
 	path := filepath.Join(f.dir, "config.ini")
-	text := "[GearmanManager]\nhost = " + f.server.Addr() + "\n" + setup.ini + ini
+	host := "host = " + f.server.Addr() + "\n"
+	if strings.Contains(ini, "host") {
+		host = ""
+	}
+	text := "[GearmanManager]\n" + host + setup.ini + ini
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		f.tb.Fatal(err)
 	}
