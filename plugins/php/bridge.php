@@ -293,6 +293,8 @@ final class Link
     public $in = '';
     /** @var int size of the packet that $in begins with, 0 if that is not known */
     public $want = 0;
+    /** @var int largest workload that is taken of it */
+    public $cap = 0;
     /** @var array|null a packet that is too large: its head, and how much is to be skipped */
     public $large;
     /** @var string packets that are to be written */
@@ -549,9 +551,8 @@ final class Job extends JobBase
         if ($this->finished) {
             return $this->worker !== null;
         }
-        $this->finished = true;
         $this->failed = $failed;
-        return $this->sent($this->worker->report($this->link, Packet::request($type, $body)));
+        return $this->sent($this->worker->report($this->link, Packet::request($type, $body), $this->finished));
     }
 }
 
@@ -674,16 +675,18 @@ final class Library
         $file = (string) ($source['file'] ?? '');
         $symbol = (string) ($source['symbol'] ?? '') ?: $function;
         $pear = !empty($source['pear']);
-        $this->autoload(\dirname($file));
-        if ($pear || $this->mentionsPear($file)) {
-            $this->definePear();
-        }
-        try {
+        try { // autoloaders and error handlers of worker code may throw anywhere
+            $this->autoload(\dirname($file));
+            if ($pear || $this->mentionsPear($file)) {
+                $this->definePear();
+            }
             self::include($file);
+            return $this->find($function, $symbol, $pear, $file);
+        } catch (LoadError $e) {
+            throw $e;
         } catch (\Throwable $e) {
             throw new LoadError(describe($e), $e->getFile(), $e->getLine());
         }
-        return $this->find($function, $symbol, $pear, $file);
     }
 
     /** Runs a file where it can change none of our variables. */
@@ -808,11 +811,7 @@ final class Library
                     continue 2;
                 }
             }
-            try {
-                self::include($file);
-            } catch (\Throwable $e) {
-                throw new LoadError(describe($e), $e->getFile(), $e->getLine());
-            }
+            self::include($file);
             return;
         }
     }
@@ -949,6 +948,8 @@ final class Worker
     private $job;
     private $inUserCode = false;
     private $alarmed = 0;
+    /** @var bool an alarm came while a packet was written */
+    private $overdue = false;
     private $hasAlarm;
 
     public function __construct(Control $control, array $run)
@@ -1093,11 +1094,13 @@ final class Worker
                 $this->functions[$name] = ['call' => $old[$name]['call']] + $f;
                 continue;
             }
+            \restore_error_handler(); // that of worker code holds for what is loaded
             try {
                 $this->addFunction($f);
             } catch (LoadError $e) {
                 $this->log(8, "function $name is not performed: " . $e->getMessage() . " in {$e->in}:{$e->at}");
             }
+            \set_error_handler([self::class, 'ignore']);
         }
         $this->offer();
     }
@@ -1629,14 +1632,27 @@ final class Worker
         $this->forget($link);
     }
 
-    /** Sends what a job has to say meanwhile. */
-    public function report(Link $link, string $packet): bool
+    /**
+     * Sends what a job has to say meanwhile. A timeout waits until the packet is out, for
+     * nothing could be sent behind half of one.
+     *
+     * @param bool|null $answered becomes true with the packet
+     */
+    public function report(Link $link, string $packet, ?bool &$answered = null): bool
     {
-        if ($link->stream === null) {
-            return false;
+        $interrupts = $this->inUserCode;
+        $this->inUserCode = false;
+        $answered = true;
+        $sent = false;
+        if ($link->stream !== null) {
+            $link->out .= $packet;
+            $sent = $this->flush($link, self::SILENCE);
         }
-        $link->out .= $packet;
-        return $this->flush($link, self::SILENCE);
+        $this->inUserCode = $interrupts;
+        if ($this->overdue && $interrupts) {
+            $this->alarm();
+        }
+        return $sent;
     }
 
     /** Reads what a server has sent, and acts on it. */
@@ -1667,7 +1683,7 @@ final class Worker
                 return;
             }
             $length = \strlen($link->in);
-            if ($link->want > $this->maxData + self::MAX_HEAD + 12) {
+            if ($link->want > $link->cap + self::MAX_HEAD + 12) {
                 if ($length < 12 + self::MAX_HEAD && $length < $link->want) {
                     return;
                 }
@@ -1707,7 +1723,16 @@ final class Worker
             $this->lose($link, 'the server sent a packet of ' . $link->want . ' bytes');
             return false;
         }
+        $link->cap = $size > self::CHUNK ? \min($this->maxData, self::room()) : $this->maxData;
         return true;
+    }
+
+    /** How large a workload may be that this process can hold: it is there twice for a moment, and more has to fit beside it. */
+    private static function room(): int
+    {
+        $limit = \trim((string) \ini_get('memory_limit'));
+        $bytes = (int) $limit << (['k' => 10, 'm' => 20, 'g' => 30][\strtolower(\substr($limit, -1))] ?? 0);
+        return $bytes > 0 ? \intdiv(\max(0, $bytes - \memory_get_usage(true)), 3) : \PHP_INT_MAX;
     }
 
     private function noPacket(Link $link): void
@@ -1817,7 +1842,8 @@ final class Worker
         $link->want = 0;
         [$handle, $function, $size] = $link->large;
         $link->large = null;
-        $text = "workload of $size bytes is over the worker's limit of {$this->maxData}";
+        $text = "workload of $size bytes is over the worker's limit of "
+            . ($link->cap < $this->maxData ? $link->cap . ", for which its memory_limit has room" : $this->maxData);
         $link->out .= Packet::request(Packet::WORK_EXCEPTION, "$handle\0$text");
         $this->log(8, $text, $handle, $function);
         $this->count();
@@ -1889,12 +1915,18 @@ final class Worker
         $answer = $this->call($job, $f);
         $job->over();
         $this->finish($link, $job, $answer, $began, $size);
+        try {
+            $job = null; // with what worker code has hung on it
+        } catch (\Throwable $after) {
+            $this->log(8, 'after the job: ' . located($after), $handle, $function);
+        }
     }
 
     /** Calls what performs a job, and returns the packet that answers it, and whether it failed; '' if it was answered. */
     private function call(Job $job, array $f): array
     {
         $log = [];
+        $this->overdue = false;
         $timeout = (int) ($f['timeout_ms'] ?? 0);
         $call = $f['call'];
         if ($timeout > 0 && $this->hasAlarm) {
@@ -1921,13 +1953,20 @@ final class Worker
         if ($timeout > 0 && $this->hasAlarm) {
             \pcntl_alarm(0);
         }
-        while (\ob_get_level() > 0 && @\ob_end_flush()) {
-            continue;
+        $answer = null;
+        try { // callbacks of output buffers and destructors are worker code, too
+            while (\ob_get_level() > 0 && @\ob_end_flush()) {
+                continue;
+            }
+            if ($log !== []) {
+                $this->logLines($log, $job);
+            }
+            $answer = $this->answer($job, $f, $result, $thrown);
+            $log = $thrown = $e = null;
+        } catch (\Throwable $after) {
+            $this->logThrown($after, $job, 'after the job: ');
         }
-        if ($log !== []) {
-            $this->logLines($log, $job);
-        }
-        return $this->answer($job, $f, $result, $thrown);
+        return $answer ?? $this->answer($job, $f, $result, $thrown);
     }
 
     private function answer(Job $job, array $f, string $result, ?\Throwable $thrown): array
@@ -2119,8 +2158,10 @@ final class Worker
     public function alarm(): void
     {
         if (!$this->inUserCode) {
+            $this->overdue = $this->job !== null;
             return;
         }
+        $this->overdue = false;
         if ($this->alarmed > 0) { // it did not heed, or is to be run again by another
             if (\function_exists('posix_kill')) {
                 \posix_kill(\getmypid(), \SIGKILL);
@@ -2203,9 +2244,9 @@ final class Worker
         }
     }
 
-    private function logThrown(\Throwable $thrown, Job $job): void
+    private function logThrown(\Throwable $thrown, Job $job, string $what = 'job failed: '): void
     {
-        $this->log(8, 'job failed: ' . located($thrown), $job, '', ['trace', $thrown->getTraceAsString()]);
+        $this->log(8, $what . located($thrown), $job, '', ['trace', $thrown->getTraceAsString()]);
     }
 
     private function logJob(Job $job, bool $failed, int $in, int $out, int $nanoseconds): void
