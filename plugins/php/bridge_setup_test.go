@@ -64,7 +64,7 @@ func performing(names ...string) bridgeOption {
 func jobs(names ...string) []*workerpb.Function {
 	path, err := filepath.Abs("testdata/bridge/jobs.php")
 	if err != nil {
-		panic(err)
+		panic(err) // there is no working directory
 	}
 	var all []*workerpb.Function
 	for i, name := range names {
@@ -461,4 +461,14 @@ func portOf(t *testing.T, addr string) string {
 		t.Fatal(err)
 	}
 	return port
+}
+
+// dataFile is a file of testdata/bridge.
+func dataFile(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("testdata/bridge", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -139,21 +139,10 @@ function prints_badly($job, &$log)
     return 'printed';
 }
 
-final class Shy
-{
-    public $in = 1;
-
-    public function __debugInfo()
-    {
-        throw new RuntimeException('nobody looks into me');
-    }
-}
-
 function logs($job, &$log)
 {
     $log[] = 'a line';
     $log[] = ['a', 'list'];
-    $log[] = new Shy();
     return 'logged';
 }
 
@@ -228,4 +217,28 @@ function memory($job, &$log)
     static $held = [];
     $held[] = str_repeat('x', (int) $job->workload());
     return (string) count($held);
+}
+
+// Takes so many milliseconds.
+function late($job, &$log)
+{
+    usleep(1000 * (int) $job->workload());
+    return 'late';
+}
+
+// Hangs an object on the job that throws when it goes.
+function hangs_on($job, &$log)
+{
+    @$job->bomb = new Bomb();
+    return 'hung';
+}
+
+// Forks a process that ends in the job, and then ends, too.
+function fork_ends($job, &$log)
+{
+    $child = pcntl_fork();
+    if ($child > 0) {
+        pcntl_waitpid($child, $status);
+    }
+    exit(0);
 }
