@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/internal/testutil"
 )
 
@@ -83,7 +84,8 @@ func (f *phpFleet) checkStyles() {
 // checkJob looks at what a job says of itself.
 func (f *phpFleet) checkJob(setup phpSetup) {
 	f.tb.Helper()
-	text, err := f.do("inspect", "a workload")
+	result, err := f.client.Do(f.ctx(), gearclient.Request{Function: "inspect", Unique: "a key", Workload: []byte("a workload")})
+	text := string(result)
 	var got struct {
 		Workload, Function, Handle, Unique, Worker string
 		WorkloadSize, ReturnCode, PID              int
@@ -96,7 +98,7 @@ func (f *phpFleet) checkJob(setup phpSetup) {
 		f.tb.Errorf("inspect: %q, %v", text, err)
 		return
 	}
-	if got.Workload != "a workload" || got.WorkloadSize != 10 || got.Function != "inspect" || got.ReturnCode != 0 || !got.Class {
+	if got.Workload != "a workload" || got.WorkloadSize != 10 || got.Function != "inspect" || got.Unique != "a key" || got.ReturnCode != 0 || !got.Class {
 		f.tb.Errorf("inspect: %s", text)
 	}
 	if !strings.HasPrefix(got.Handle, "H:") {
@@ -232,6 +234,20 @@ func (f *phpFleet) checkClient() {
 	if len(thrown) == 0 || !strings.HasPrefix(thrown[0], "exception ") || !strings.Contains(thrown[0], "boo from an exception") {
 		f.tb.Errorf("client.php: the job that throws: %q", thrown)
 	}
+}
+
+// TestPHPJobSubmitsJobs has a job wait for another, which it submits with
+// pecl/gearman.
+func TestPHPJobSubmitsJobs(t *testing.T) {
+	t.Parallel()
+	needPecl(t)
+	f := newPHPFleet(t)
+	f.startPHP(phpSetup{}, "worker_dir = PHP/workers\ninclude = conduct,reverse\n")
+	f.waitAll("conduct,reverse", 1)
+	for range 3 {
+		f.wantPHP("conduct", fmt.Sprintf(`$client = new GearmanClient(); $client->addServer("127.0.0.1", %s); return $client->doNormal("reverse", "abc");`, f.server.Port), "cba")
+	}
+	f.stopPHP()
 }
 
 // TestPHPPrefix has functions and classes found under names with a prefix,
