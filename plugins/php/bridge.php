@@ -114,6 +114,12 @@ final class Control
         }
     }
 
+    /** Tells, at the cost of one system call, whether there is something to read. */
+    public function ready(): bool
+    {
+        return @\stream_socket_recvfrom($this->stream, 1, \STREAM_PEEK) !== false;
+    }
+
     /** Reads without waiting; returns the messages that are there. */
     public function read(): array
     {
@@ -180,6 +186,8 @@ final class Record
     /** @var string server, function, as written */
     private $numbers = "\0\0\0\0";
     private $crc = 0;
+    /** @var \FFI\CData|null the record in memory */
+    private $memory;
 
     public function __construct(string $path, int $number)
     {
@@ -196,12 +204,40 @@ final class Record
             return;
         }
         $this->file = $file;
+        $this->map($path);
         $this->version = ($old['version'] + 1) & ~1;
         $this->failed = $old['failed'];
         $this->begun = $old['begun'];
         $this->done = $old['done'];
         $this->bytes = $old['bytes'];
         $this->spent = $old['spent'];
+    }
+
+    /**
+     * Maps the record into memory where ext/ffi allows it: writing it then costs no
+     * system call.
+     */
+    private function map(string $path): void
+    {
+        if (!\class_exists('FFI', false)) {
+            return;
+        }
+        try {
+            $c = \FFI::cdef('void *mmap(void *, size_t, int, int, int, long); int open(const char *, int, ...); int close(int);');
+            $fd = $c->open($path, 02000002); // O_RDWR|O_CLOEXEC
+            if ($fd < 0) {
+                return;
+            }
+            $page = $this->offset & ~65535; // a multiple of every page size
+            $length = $this->offset - $page + self::SIZE;
+            $address = $c->mmap(null, $length, 3, 1, $fd, $page); // PROT_READ|PROT_WRITE, MAP_SHARED
+            $c->close($fd);
+            if (\FFI::cast('long', $address)->cdata !== -1) { // MAP_FAILED
+                $this->memory = \FFI::cast('char *', $address) + ($this->offset - $page);
+            }
+        } catch (\Throwable $e) {
+            $this->memory = null; // ffi.enable forbids it
+        }
     }
 
     /** Notes the job in hand, before it is performed. */
@@ -247,8 +283,7 @@ final class Record
     private function put(string $state, string $handle): void
     {
         $this->version += 2;
-        \fseek($this->file, $this->offset);
-        \fwrite($this->file, \pack(
+        $text = \pack(
             'Va2a4vVPVVPPPP',
             $this->version,
             $state,
@@ -262,7 +297,15 @@ final class Record
             $this->done,
             $this->bytes,
             $this->spent
-        ) . $handle);
+        ) . $handle;
+        if ($this->memory !== null) {
+            \FFI::memcpy($this->memory, "\xff", 1); // odd: it changes
+            \FFI::memcpy($this->memory + 1, \substr($text, 1), \strlen($text) - 1);
+            \FFI::memcpy($this->memory, $text, 1);
+            return;
+        }
+        \fseek($this->file, $this->offset);
+        \fwrite($this->file, $text);
     }
 }
 
@@ -315,6 +358,8 @@ final class Link
     public $failures = 0;
     /** @var string the error that was told last */
     public $told = '';
+    /** @var bool a read waits for up to 100 ms */
+    public $waits = false;
     /** @var bool the manager was told that it is ready */
     public $ready = false;
 
@@ -522,6 +567,12 @@ final class Job extends JobBase
         return [$this->finished, $this->failed, $this->size];
     }
 
+    /** Tells whether it was neither answered nor given a return code. */
+    public function untouched(): bool
+    {
+        return !$this->finished && $this->return === 0;
+    }
+
     /** Ends its life: worker code that kept it sends nothing any more. */
     public function over(): void
     {
@@ -704,9 +755,7 @@ final class Library
             return $this->pearJob($class);
         }
         if (!$pear && $defined) {
-            return static function ($job, &$log) use ($symbol) {
-                return $symbol($job, $log);
-            };
+            return $symbol;
         }
         if (!$pear && \class_exists($symbol) && \method_exists($symbol, 'run')) {
             return function ($job, &$log) use ($symbol) {
@@ -1322,6 +1371,14 @@ final class Worker
 
     private function wait(): void
     {
+        $turn = $this->turn;
+        if ($turn !== null && $turn->waits && $turn->state === Link::ASKED && $this->busy && !$this->leaving
+            && \count($this->links) === 1 && $this->receive($turn)) {
+            if ($this->turn === null || $this->turn->state !== Link::ASKED) {
+                $this->clocks();
+            }
+            return;
+        }
         $read = $this->readers;
         $write = $except = null;
         if ($this->busy && !$this->leaving) {
@@ -1450,6 +1507,7 @@ final class Worker
             }
             $this->connecting--;
             $this->keepAlive($stream);
+            $link->waits = self::mayWait($stream);
             $link->state = Link::REGISTERING;
             $link->key = $this->nextKey++;
             $this->readers[$link->key] = $stream;
@@ -1464,6 +1522,26 @@ final class Worker
         $socket = @\socket_import_stream($stream);
         $code = $socket ? @\socket_get_option($socket, \SOL_SOCKET, \SO_ERROR) : 0;
         return $code ? \strtolower(\socket_strerror($code)) : 'refused or unreachable';
+    }
+
+    /**
+     * Has a read wait for at most IDLE, so that the answer to a question needs no
+     * stream_select, and a write for no longer than any other; false where that
+     * cannot be set.
+     */
+    private static function mayWait($stream): bool
+    {
+        $socket = \function_exists('socket_import_stream') ? @\socket_import_stream($stream) : false;
+        if (!$socket) {
+            return false;
+        }
+        $limits = [\SO_RCVTIMEO => ['sec' => 0, 'usec' => \intdiv(self::IDLE, 1000)], \SO_SNDTIMEO => ['sec' => \intdiv(self::SILENCE, 1000000000), 'usec' => 0]];
+        foreach ($limits as $option => $time) {
+            if (!@\socket_set_option($socket, \SOL_SOCKET, $option, $time)) {
+                return false;
+            }
+        }
+        return \stream_set_blocking($stream, true);
     }
 
     /** Has the system find a server that is gone without a word. */
@@ -1655,43 +1733,58 @@ final class Worker
         return $sent;
     }
 
-    /** Reads what a server has sent, and acts on it. */
-    private function receive(Link $link): void
+    /** Reads what a server has sent, and acts on it; false if there was nothing. */
+    private function receive(Link $link): bool
     {
         $missing = $link->want - \strlen($link->in);
-        $chunk = @\fread($link->stream, $missing > 8192 ? \min($missing, 1048576) : 8192);
+        $size = $missing > 8192 ? \min($missing, 1048576) : 8192;
+        // One recv(2), where fread would poll first.
+        $chunk = $link->waits ? @\stream_socket_recvfrom($link->stream, $size) : @\fread($link->stream, $size);
         if ($chunk === false || $chunk === '') {
             if (\feof($link->stream)) {
                 $this->lose($link, 'the server closed the connection');
             }
-            return;
+            return false;
+        }
+        if ($link->waits && !$this->control->closed && $this->control->ready()) {
+            $this->listen();
+            if ($link->stream === null) {
+                return true;
+            }
+        }
+        if ($link->want === 0 && $link->in === '' && \strncmp($chunk, "\0RES\0\0\0\x1f", 8) === 0
+            && \strlen($chunk) === 12 + \unpack('N', $chunk, 8)[1] && \strlen($chunk) < $link->cap) {
+            $this->packet = $chunk; // one job and nothing else, as nearly always
+            unset($chunk);
+            $this->assigned($link, Packet::JOB_ASSIGN_UNIQ);
+            return true;
         }
         $link->in .= $chunk;
         unset($chunk);
         if ($link->want === 0 && \strncmp($link->in, "\0RES", \min(4, \strlen($link->in))) !== 0) {
             $this->noPacket($link);
-            return;
+            return true;
         }
         while ($link->stream !== null && ($link->large !== null || \strlen($link->in) >= 12)) {
             if ($link->large !== null) {
                 if (!$this->skip($link)) {
-                    return;
+                    return true;
                 }
                 continue;
             }
             if ($link->want === 0 && !$this->header($link)) {
-                return;
+                return true;
             }
             $length = \strlen($link->in);
             if ($link->want > $link->cap + self::MAX_HEAD + 12) {
                 if ($length < 12 + self::MAX_HEAD && $length < $link->want) {
-                    return;
+                    return true;
                 }
                 $this->tooLarge($link);
                 continue;
             }
             if ($length < $link->want) {
-                return;
+                return true;
             }
             if ($length === $link->want) {
                 $this->packet = $link->in;
@@ -1703,6 +1796,7 @@ final class Worker
             $link->want = 0;
             $this->handle($link);
         }
+        return true;
     }
 
     /** Reads the size of the packet that comes; false if it is none that can be waited for. */
@@ -1971,6 +2065,11 @@ final class Worker
 
     private function answer(Job $job, array $f, string $result, ?\Throwable $thrown): array
     {
+        if ($thrown === null && $job->untouched() && \strlen($result) <= $this->maxData) {
+            $size = \strlen($result);
+            $handle = $job->handle();
+            return ["\0REQ\0\0\0\r" . \pack('N', \strlen($handle) + 1 + $size) . $handle . "\0" . $result, false, $size];
+        }
         [$answered, $failed, $sent] = $job->answered();
         if ($thrown instanceof JobTimeout) {
             $this->retire('timeout', $job->functionName() . ' ' . $job->handle() . ' ' . $thrown->getMessage());
