@@ -72,6 +72,17 @@ func TestNoInterpreter(t *testing.T) {
 	}
 }
 
+// TestAScriptAroundPHP is an interpreter whose process is not the one that answers.
+func TestAScriptAroundPHP(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "php")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+testutil.Need(t, "php", "php-cli")+` "$@"; exit $?`+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := setup(t, path, nil)
+	_, err := b.host.Start(t.Context(), launch())
+	checkError[*host.RefusedError](t, err, "is the interpreter a script that does not exec php?")
+}
+
 // TestParentsThatDoNotFork are replaced, and then the start fails.
 func TestParentsThatDoNotFork(t *testing.T) {
 	for mode, c := range map[string]struct {
