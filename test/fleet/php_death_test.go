@@ -201,6 +201,53 @@ func TestPHPWorkerKilledInShell(t *testing.T) {
 	}
 }
 
+// TestPHPWorkersKilledUnderLoad kills a worker again and again, and once the
+// process from which they are forked, while jobs are done: each is answered.
+func TestPHPWorkersKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	for _, setup := range phpKinds() {
+		t.Run(setup.name, func(t *testing.T) {
+			t.Parallel()
+			f := newPHPFleet(t)
+			f.startPHP(setup, "worker_dir = PHP/workers\ninclude = nap\ndedicated_count = 4\njob_attempts = 0\nverbose = 1\n")
+			f.waitAll("nap", 4)
+			var answers []<-chan answer
+			for range 400 {
+				answers = append(answers, f.async("nap", "10"))
+			}
+			for i := range 20 {
+				f.waitSomeDone(answers, 15*i)
+				for _, pid := range f.phpWorkers() {
+					_ = syscall.Kill(pid, syscall.SIGKILL) // it may have gone
+					break
+				}
+				if parent := f.phpParent(); i == 10 && parent != 0 {
+					f.kill(parent)
+				}
+			}
+			for i, a := range answers {
+				if r := testutil.Receive(t, "an answer", a); r.err != nil {
+					t.Errorf("job %d: %v", i, r.err)
+				}
+			}
+			f.waitAll("nap", 4)
+			f.stopPHP()
+		})
+	}
+}
+
+// waitSomeDone waits until so many of the answers are there.
+func (f *phpFleet) waitSomeDone(answers []<-chan answer, n int) {
+	f.tb.Helper()
+	testutil.WaitFor(f.tb, fmt.Sprintf("%d jobs to be done", n), func() bool {
+		done := 0
+		for _, a := range answers {
+			done += len(a)
+		}
+		return done >= n
+	})
+}
+
 // waitNote waits for the process that a job notes, and for the shell that it
 // starts then.
 func (f *phpFleet) waitNote(note string) int {
