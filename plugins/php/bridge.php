@@ -344,6 +344,8 @@ final class Link
     public $out = '';
     /** @var int when the next thing has to have happened, in nanoseconds */
     public $due = 0;
+    /** @var int when the last GRAB_JOB was sent, in nanoseconds */
+    public $asked = 0;
     /** @var bool it is asked after 250 ms without an answer, others may be asked */
     public $parked = false;
     /** @var bool the last call before it is left */
@@ -1363,7 +1365,8 @@ final class Worker
         $link->out .= "\0REQ\0\0\0\x1e\0\0\0\0";
         $link->state = Link::ASKED;
         $link->parked = false;
-        $link->due = \hrtime(true) + ($link->last ? self::LEAVE : self::SILENCE);
+        $link->asked = \hrtime(true);
+        $link->due = $link->asked + ($link->last ? self::LEAVE : self::SILENCE);
         $this->flush($link, self::SILENCE);
     }
 
@@ -1426,8 +1429,8 @@ final class Worker
         $open = $this->questionOpen();
         foreach ($this->links as $link) {
             if ($link->due !== 0 && ($link->state !== Link::DOWN || !$open)) { // nobody connects before the answer
-                $parks = $link->state === Link::ASKED && !$link->parked && !$link->last && \count($this->links) > 1;
-                $next = \min($next, $parks ? $link->due - self::SILENCE + self::PARK : $link->due);
+                $parks = $link->state === Link::ASKED && !$link->parked && \count($this->links) > 1;
+                $next = \min($next, $parks ? $link->asked + self::PARK : $link->due);
             }
         }
         $wait = \max(0, $next - $now) + 999;
@@ -1461,7 +1464,7 @@ final class Worker
                         $this->drop($link);
                     } elseif ($late) {
                         $this->lose($link, 'no answer for ' . \intdiv(self::SILENCE, 1000000000) . ' s');
-                    } elseif (!$link->parked && !$link->last && $now - ($link->due - self::SILENCE) >= self::PARK) {
+                    } elseif ($link->state === Link::ASKED && !$link->parked && $now - $link->asked >= self::PARK) {
                         $link->parked = \count($this->links) > 1;
                     }
                     break;
