@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins"
@@ -75,22 +76,30 @@ func (s *spawn) tell(p *process) {
 // fork makes a process out of a parent, and adopts it. A parent that dies over it is
 // replaced, and asked again.
 func (h *Host) fork(ctx context.Context, p *process, s *spawn, id string) error {
+	path := filepath.Join(h.files.dir, id)
+	order := &forkOrder{ID: id, Title: s.title, Stdout: path + stdoutSuffix, Stderr: path + stderrSuffix}
+	err := h.forkOnce(ctx, p, s, order)
+	if _, lost := errors.AsType[*lostError](err); lost {
+		order.ID = h.nextID()
+		err = h.forkOnce(ctx, p, s, order)
+	}
+	return err
+}
+
+func (h *Host) forkOnce(ctx context.Context, p *process, s *spawn, order *forkOrder) error {
 	expected, err := h.cfg.Supervisor.Expect()
 	if err != nil {
 		return named(p.name, err)
 	}
 	defer expected.Cancel()
-	path := filepath.Join(h.files.dir, id)
-	order := &forkOrder{ID: id, Title: s.title, Stdout: path + stdoutSuffix, Stderr: path + stderrSuffix}
-	a, err := h.born(ctx, order, s.fresh)
-	if _, lost := errors.AsType[*lostError](err); lost {
-		order.ID = h.nextID()
-		a, err = h.born(ctx, order, s.fresh)
-	}
+	a, from, err := h.born(ctx, order, s.fresh)
 	if err != nil {
 		return err
 	}
 	proc, err := expected.Adopt(a.conn.peer, supervisor.Adoption{Name: p.name})
+	if err == nil && takenAlong(proc, from) {
+		err = &lostError{what: "forked process"}
+	}
 	if err != nil {
 		a.conn.close()
 		return err
@@ -101,30 +110,52 @@ func (h *Host) fork(ctx context.Context, p *process, s *spawn, id string) error 
 	return nil
 }
 
+// dying is for how long a process that was killed may take to end.
+const dying = 100 * time.Millisecond
+
+// takenAlong tells whether a process was killed with its parent: until it is adopted
+// it belongs to the parent's group. It waits only where the parent is dead.
+func takenAlong(proc *supervisor.Process, from *parent) bool {
+	select {
+	case <-from.proc.Done():
+	default:
+		return false
+	}
+	timer := time.NewTimer(dying)
+	defer timer.Stop()
+	select {
+	case <-proc.Done():
+		return proc.Exit().Signal == syscall.SIGKILL
+	case <-timer.C:
+		return false
+	}
+}
+
 // born asks a parent for a process and waits until it has introduced itself. The
 // error is a *lostError if the parent has died meanwhile, which may have taken it
 // along.
-func (h *Host) born(ctx context.Context, order *forkOrder, fresh bool) (arrival, error) {
+func (h *Host) born(ctx context.Context, order *forkOrder, fresh bool) (arrival, *parent, error) {
 	key := workerKey(order.ID)
 	ch := h.door.expect(key)
 	defer h.door.withdraw(key, ch)
 	p, err := h.ask(ctx, order, fresh)
 	if err != nil {
-		return arrival{}, err
+		return arrival{}, nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.HandshakeTimeout, errSlow)
 	defer cancel()
+	var a arrival
 	select {
-	case a := <-ch:
-		return a.orError()
-	case <-p.proc.Done():
-		// It may be on its way.
-		return h.late(ctx, ch)
+	case a = <-ch:
+		err = a.check()
+	case <-p.proc.Done(): // it may be on its way
+		a, err = h.late(ctx, ch)
 	case <-ctx.Done():
-		return arrival{}, context.Cause(ctx)
+		err = context.Cause(ctx)
 	case <-h.closing:
-		return arrival{}, ErrClosed
+		err = ErrClosed
 	}
+	return a, p, err
 }
 
 // late waits for a process whose parent has died, which may have taken it along.
@@ -133,7 +164,7 @@ func (h *Host) late(ctx context.Context, ch <-chan arrival) (arrival, error) {
 	defer timer.Stop()
 	select {
 	case a := <-ch:
-		return a.orError()
+		return a, a.check()
 	case <-timer.C:
 		return arrival{}, &lostError{what: "forked process"}
 	case <-ctx.Done():
@@ -143,11 +174,12 @@ func (h *Host) late(ctx context.Context, ch <-chan arrival) (arrival, error) {
 	}
 }
 
-func (a arrival) orError() (arrival, error) {
+// check sends one away that is not whom it says it is.
+func (a arrival) check() error {
 	if a.err != nil {
 		a.conn.close()
 	}
-	return a, a.err
+	return a.err
 }
 
 // ask has a parent fork, and returns when it has. A parent that does not is ended.

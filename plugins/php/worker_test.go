@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -174,6 +175,30 @@ func TestTheParentDies(t *testing.T) {
 	}
 	if err := first.Ping(t.Context()); err != nil {
 		t.Errorf("a worker of a parent that has died: %v", err)
+	}
+}
+
+// TestTheParentDiesWhileItForks ends it at any moment of a start.
+func TestTheParentDiesWhileItForks(t *testing.T) {
+	b := setupPHP(t, true, nil)
+	l := launch(workerFile(t, t.TempDir(), "reverse", reverse))
+	var workers []*php.Worker
+	for i := range 20 {
+		b.start(t, l).Release() // so that there is a parent
+		parent := b.parent(t)
+		killed := make(chan error, 1)
+		time.AfterFunc(time.Duration(i)*300*time.Microsecond, func() { killed <- parent.Signal(syscall.SIGKILL) })
+		w := b.start(t, l)
+		if err := testutil.Receive(t, "the kill", killed); err != nil {
+			t.Error(err)
+		}
+		testutil.Receive(t, "the end of the parent", parent.Done())
+		workers = append(workers, w)
+	}
+	for _, w := range workers {
+		if err := w.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
