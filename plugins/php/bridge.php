@@ -759,7 +759,7 @@ final class Library
         if (!$pear && $defined) {
             return $symbol;
         }
-        if (!$pear && \class_exists($symbol) && \method_exists($symbol, 'run')) {
+        if (!$pear && \class_exists($symbol) && self::performs($symbol)) {
             return function ($job, &$log) use ($symbol) {
                 if (!isset($this->objects[$symbol])) {
                     $this->objects[$symbol] = new $symbol();
@@ -770,7 +770,7 @@ final class Library
         if ($pear) {
             $want = 'class ' . self::PEAR_PREFIX . "$function with a method run(\$arg)";
         } else {
-            $want = "function $symbol(\$job, &\$log), or class $symbol with a method run(\$job, &\$log)";
+            $want = "function $symbol(\$job, &\$log), or class $symbol with a public method run(\$job, &\$log)";
         }
         throw new LoadError("the file does not define what performs $function, want $want", $file, 0);
     }
@@ -780,12 +780,19 @@ final class Library
     {
         $prefix = \defined('NET_GEARMAN_JOB_CLASS_PREFIX') ? (string) \constant('NET_GEARMAN_JOB_CLASS_PREFIX') : self::PEAR_PREFIX;
         foreach ([$prefix . $function, self::PEAR_PREFIX . $function, $symbol] as $class) {
-            if (\class_exists($class, false) && \method_exists($class, 'run')
+            if (\class_exists($class, false) && self::performs($class)
                 && ($class !== $symbol || \is_subclass_of($class, 'Net_Gearman_Job_Common'))) {
                 return $class;
             }
         }
         return null;
+    }
+
+    /** Tells whether objects of a class can be made and run. */
+    private static function performs(string $class): bool
+    {
+        return (new \ReflectionClass($class))->isInstantiable() && \method_exists($class, 'run')
+            && (new \ReflectionMethod($class, 'run'))->isPublic();
     }
 
     private function pearJob(string $class): callable
@@ -2491,17 +2498,18 @@ function readOut(array $paths): void
             $streams[] = $stream;
         }
     }
+    $read = $streams; // of one that nobody had open any more select would not tell
     while ($streams !== []) {
-        $read = $streams;
-        $write = $except = null;
-        if (!@\stream_select($read, $write, $except, null)) {
-            return;
-        }
         foreach ($read as $key => $stream) {
             @\fread($stream, 65536);
             if (\feof($stream)) { // nobody has it open
                 unset($streams[$key]);
             }
+        }
+        $read = $streams;
+        $write = $except = null;
+        if ($read !== [] && !@\stream_select($read, $write, $except, null)) {
+            return;
         }
     }
 }
