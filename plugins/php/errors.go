@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 // ErrClosed is the error of a host that has been closed.
@@ -45,7 +46,7 @@ func (e *StartError) what() (text string, tail []string) {
 	)
 	switch {
 	case errors.As(e.Err, &exit):
-		return fmt.Sprintf("it %s before it was ready", exit.Exit), exit.Tail
+		return fmt.Sprintf("it %s before it was ready", ended(exit.Exit)), exit.Tail
 	case errors.As(e.Err, &timeout):
 		return fmt.Sprintf("no %s within %v", timeout.What, timeout.After), timeout.Tail
 	case errors.As(e.Err, &refused):
@@ -53,6 +54,14 @@ func (e *StartError) what() (text string, tail []string) {
 	default:
 		return e.Err.Error(), nil
 	}
+}
+
+// ended says how a process ended, as what it did.
+func ended(e supervisor.Exit) string {
+	if e.Signal != 0 {
+		return "was " + e.String()
+	}
+	return e.String()
 }
 
 // Unwrap returns the cause.

@@ -166,7 +166,7 @@ func why(err error) string {
 	)
 	switch {
 	case errors.As(err, &exit):
-		text := fmt.Sprintf("php %s while the file was loaded", exit.Exit)
+		text := fmt.Sprintf("php %s while the file was loaded", ended(exit.Exit))
 		if line := telling(exit.Tail); line != "" {
 			text += ": " + cut(line)
 		}

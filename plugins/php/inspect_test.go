@@ -44,7 +44,7 @@ func TestInspect(t *testing.T) {
 				{"throws", files[3].Path, "no database"},
 				{"exits", "", "it called exit() or die()"},
 				{"includes", lib.Path, "syntax error"},
-				{"killed", "", "php killed by SIGKILL while the file was loaded"},
+				{"killed", "", "php was killed by SIGKILL while the file was loaded"},
 			}
 			if len(found) != len(want) {
 				t.Fatalf("found %+v", found)
