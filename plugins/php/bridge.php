@@ -2524,6 +2524,9 @@ function fork(Control $control, array $order): bool
         if ($pid !== 0) {
             \posix_kill(\getmypid(), \SIGKILL); // without destructors and shutdown functions
         }
+        if (\function_exists('posix_setpgid')) {
+            @\posix_setpgid(0, 0); // so as not to die with the parent's group; the manager does it otherwise
+        }
         \fclose($control->stream);
         redirect((string) ($order['stdout'] ?? '/dev/null'), (string) ($order['stderr'] ?? '/dev/null'));
         title((string) ($order['title'] ?? ''));
