@@ -1490,7 +1490,7 @@ final class Worker
     {
         $context = \stream_context_create(['socket' => ['tcp_nodelay' => true]]);
         $flags = \STREAM_CLIENT_CONNECT | \STREAM_CLIENT_ASYNC_CONNECT;
-        $stream = @\stream_socket_client('tcp://' . $link->address, $errno, $error, 5, $flags, $context);
+        $stream = @\stream_socket_client('tcp://' . self::target($link), $errno, $error, 5, $flags, $context);
         if ($stream === false) {
             $this->lose($link, "connect: $error");
             return;
@@ -1501,6 +1501,22 @@ final class Worker
         $link->state = Link::CONNECTING;
         $this->connecting++;
         $link->due = $now + self::CONNECT;
+    }
+
+    /**
+     * Where the next attempt goes. Of a name that has several addresses PHP tries the
+     * first one alone if it is not to wait, and that of localhost may be ::1, where a
+     * job server need not listen: every second attempt is at one of its IPv4 addresses.
+     */
+    private static function target(Link $link): string
+    {
+        $colon = (int) \strrpos($link->address, ':');
+        $host = \substr($link->address, 0, $colon);
+        if ($link->failures % 2 === 0 || \preg_match('/^[\d.]+$|:/', $host)) {
+            return $link->address;
+        }
+        $addresses = \gethostbynamel($host) ?: [$host];
+        return $addresses[\intdiv($link->failures, 2) % \count($addresses)] . \substr($link->address, $colon);
     }
 
     /** Is called when a connection is made, or could not be. */
