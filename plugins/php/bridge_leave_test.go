@@ -42,6 +42,7 @@ func TestBridgeLeavesAsleep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			waysToLeave(t, func(t *testing.T, leave func(*bridge), gone func(*bridge, uint64)) {
+				t.Helper()
 				asleep := newMoment()
 				s := geartest.Start(t, speaks(registers("reverse"), idles, asleep.steps(), c.after))
 				b := startBridge(t, at(s.Addr()))
@@ -67,6 +68,7 @@ func TestBridgeLeavesAsked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			waysToLeave(t, func(t *testing.T, leave func(*bridge), gone func(*bridge, uint64)) {
+				t.Helper()
 				asked, told := newMoment(), make(chan struct{})
 				s := geartest.Start(t, speaks(registers("reverse"), asks, asked.steps(), geartest.ExpectSilence(told), c.after))
 				b := startBridge(t, at(s.Addr()))
@@ -85,6 +87,7 @@ func TestBridgeLeavesAsked(t *testing.T) {
 func TestBridgeLeavesAfterItsJob(t *testing.T) {
 	t.Parallel()
 	waysToLeave(t, func(t *testing.T, leave func(*bridge), gone func(*bridge, uint64)) {
+		t.Helper()
 		gate, open := gateFile(t)
 		inJob := newMoment()
 		s := geartest.Start(t, speaks(

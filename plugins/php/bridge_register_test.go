@@ -1,6 +1,7 @@
 package php_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
@@ -130,19 +131,38 @@ func TestBridgeLosesAndReturns(t *testing.T) {
 	}
 }
 
-// TestBridgeTellsAnErrorOnce counts what is said of a server that is not there for a
-// while, and then behaves badly again and again.
+// TestBridgeTellsAnErrorOnce tries again and again, and says something when the error is
+// another one.
 func TestBridgeTellsAnErrorOnce(t *testing.T) {
 	t.Parallel()
-	addr := testutil.FreeAddr(t)
-	b := startBridge(t, at(addr))
-	lost := await[*workerpb.Event_Lost](t, b).Lost
-	if !contains(lost.GetError(), "connection refused") {
-		t.Errorf("lost: %s", lost.GetError())
+	hangsUp := geartest.Conn(geartest.Expect(wire.SetClientID, clientID), geartest.Close())
+	babbles := geartest.Conn(geartest.Expect(wire.SetClientID, clientID), geartest.SendRaw([]byte("SSH-2.0\r\n")), rests)
+	s := geartest.Start(t,
+		hangsUp, hangsUp, hangsUp, babbles, babbles, hangsUp,
+		speaks(registers("reverse"), idles, geartest.Close()), speaks(registers("reverse"), idles, geartest.Close()),
+		speaks(registers("reverse"), rests),
+	)
+	b := startBridge(t, at(s.Addr()))
+	for range 3 {
+		await[*workerpb.Event_Ready](t, b)
 	}
-	for range 5 { // tries
-		b.sync(t)
-		testutil.Pause(t, 0)
+	var told []string
+	for _, l := range taken[*workerpb.Event_Lost](b) {
+		told = append(told, l.Lost.GetError())
+	}
+	const closed = "the server closed the connection"
+	if want := []string{closed, "what listens there is no Gearman job server", closed, closed, closed}; !slices.Equal(told, want) {
+		t.Errorf("told:\n%q\nwant\n%q", told, want)
+	}
+}
+
+// TestBridgeWaitsForAServer has nobody listen at first, then a server, then nobody.
+func TestBridgeWaitsForAServer(t *testing.T) {
+	t.Parallel()
+	addr := testutil.FreeAddr(t)
+	b := startBridge(t, at("localhost:"+portOf(t, addr)))
+	if lost := await[*workerpb.Event_Lost](t, b).Lost; !contains(lost.GetError(), "refused") {
+		t.Errorf("lost: %s", lost.GetError())
 	}
 	g := testutil.StartGearmandAt(t, portOf(t, addr))
 	await[*workerpb.Event_Ready](t, b)
@@ -151,4 +171,6 @@ func TestBridgeTellsAnErrorOnce(t *testing.T) {
 	}
 	g.Kill()
 	await[*workerpb.Event_Lost](t, b)
+	b.drain(t)
+	b.leaves(t, 0, 0)
 }

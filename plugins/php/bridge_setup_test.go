@@ -120,7 +120,7 @@ func startBridge(t *testing.T, options ...bridgeOption) *bridge {
 func launchBridge(t *testing.T, args []string) *bridge {
 	t.Helper()
 	path := testutil.Need(t, "php", "php-cli")
-	dir, err := os.MkdirTemp("", "bridge") // t.TempDir is too long for a socket
+	dir, err := os.MkdirTemp("", "bridge") //nolint:usetesting // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
