@@ -352,6 +352,8 @@ final class Link
     public $last = false;
     /** @var bool the server has been told that we sleep, and not been asked since: a call for a job may be ours alone */
     public $slept = false;
+    /** @var array|null the last job's handle, function, checksum and size, until the server sends something after its answer */
+    public $unheard;
     /** @var string[] functions that the server knows */
     public $functions = [];
     /** @var bool they may be others than it should know */
@@ -384,6 +386,7 @@ final class Link
         $this->large = null;
         $this->parked = $this->last = $this->slept = $this->ready = false;
         $this->functions = [];
+        $this->unheard = null;
     }
 }
 
@@ -1662,7 +1665,11 @@ final class Worker
     private function lose(Link $link, string $error): void
     {
         $last = $link->last;
+        $unheard = $link->unheard;
         $this->forget($link);
+        if ($unheard !== null) {
+            $this->undelivered($link, ...$unheard);
+        }
         if ($last || $this->leaving) {
             $link->state = Link::GONE;
             unset($this->links[$link->address]);
@@ -1865,6 +1872,7 @@ final class Worker
     private function handle(Link $link): void
     {
         $type = \unpack('N', $this->packet, 4)[1];
+        $link->unheard = null;
         switch ($type) {
             case Packet::JOB_ASSIGN_UNIQ:
             case Packet::JOB_ASSIGN:
@@ -2034,7 +2042,7 @@ final class Worker
         $began = \hrtime(true);
         $answer = $this->call($job, $f);
         $job->over();
-        $this->finish($link, $job, $answer, $began, $size);
+        $this->finish($link, $job, $answer, $began, $size, $crc);
         try {
             $job = null; // with what worker code has hung on it
         } catch (\Throwable $after) {
@@ -2124,7 +2132,7 @@ final class Worker
     }
 
     /** Sends the answer of a job, and the next question with it. */
-    private function finish(Link $link, Job $job, array $answer, int $began, int $size): void
+    private function finish(Link $link, Job $job, array $answer, int $began, int $size, int $crc): void
     {
         [$packet, $failed, $sent] = $answer;
         $alive = $link->stream !== null;
@@ -2143,8 +2151,13 @@ final class Worker
         $this->job = $job; // so that a connection that breaks now is reported
         $delivered = $alive && $this->next($link);
         $this->job = null;
-        if (!$delivered) {
-            $this->undelivered($link, $job);
+        if ($delivered) {
+            $link->unheard = [$job->handle(), $job->functionName(), $crc, $size];
+        } else {
+            $this->undelivered($link, $job->handle(), $job->functionName(), $crc, $size);
+            if ($link->state !== Link::DOWN && $link->state !== Link::GONE) {
+                $this->lose($link, 'the connection broke while a job was performed');
+            }
         }
         $this->record->end($failed, $sent);
         if ($this->verbosity >= 3) {
@@ -2221,19 +2234,13 @@ final class Worker
         }
     }
 
-    private function undelivered(Link $link, Job $job): void
+    private function undelivered(Link $link, string $handle, string $function, int $crc, int $size): void
     {
         $this->control->event('undelivered', [
-            'job' => [
-                'server' => $link->address, 'handle' => $job->handle(),
-                'hash' => self::hash(self::checksum($job->functionName(), $job->unique(), $job->workload()), $job->workloadSize()),
-            ],
-            'function' => $job->functionName(),
+            'job' => ['server' => $link->address, 'handle' => $handle, 'hash' => self::hash($crc, $size)],
+            'function' => $function,
             'error' => 'the connection to the job server is closed',
         ]);
-        if ($link->state !== Link::DOWN && $link->state !== Link::GONE) {
-            $this->lose($link, 'the connection broke while a job was performed');
-        }
     }
 
     /** What a job is known by beside server and handle, see package jobrecord. */
