@@ -198,6 +198,26 @@ func TestBridgeLosesItsServerInAJob(t *testing.T) {
 	}
 }
 
+// TestBridgeTellsOfAnAnswerThatMayBeLost has the server go right behind an answer, when it
+// may not have read it; and later, when it has.
+func TestBridgeTellsOfAnAnswerThatMayBeLost(t *testing.T) {
+	t.Parallel()
+	s := geartest.Start(t,
+		speaks(registers("reverse"), asks, assigns("H:t:1", "reverse", "abc"), completes("H:t:1", "cba"), geartest.Close()),
+		speaks(registers("reverse"), asks, assigns("H:t:2", "reverse", "abc"), completes("H:t:2", "cba"), noJob, sleeps, geartest.Close()),
+		speaks(registers("reverse"), rests),
+	)
+	b := startBridge(t, at(s.Addr()))
+	for range 3 {
+		await[*workerpb.Event_Ready](t, b)
+	}
+	told := taken[*workerpb.Event_Undelivered](b)
+	if len(told) != 1 || told[0].Undelivered.GetJob().GetHandle() != "H:t:1" ||
+		told[0].Undelivered.GetJob().GetHash() != jobrecord.Hash("reverse", "u", []byte("abc")) {
+		t.Errorf("told: %v", told)
+	}
+}
+
 // TestBridgeNoticesWhileItWrites has the server go while the worker's result is on its way.
 func TestBridgeNoticesWhileItWrites(t *testing.T) {
 	t.Parallel()

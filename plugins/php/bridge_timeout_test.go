@@ -102,3 +102,14 @@ func TestBridgeEndsAJobBetweenPackets(t *testing.T) {
 	testutil.Receive(t, "the exception", ended)
 	b.leaves(t, 1, 1)
 }
+
+// TestBridgeWithoutAlarms leaves timeouts to the manager where PHP has no alarms.
+func TestBridgeWithoutAlarms(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	s := geartest.Start(t, speaks(
+		registers("late"), asks, assigns("H:t:1", "late", "1300"), completes("H:t:1", "late"), geartest.Signal(over), rests,
+	))
+	startBridge(t, at(s.Addr()), bounded("late", 500, workerpb.OnTimeout_ON_TIMEOUT_FAIL), set("disable_functions=pcntl_alarm,socket_import_stream"))
+	testutil.Receive(t, "the answer", over)
+}
