@@ -826,10 +826,21 @@ final class Library
         };
     }
 
+    /** Tells whether a file has to do with PEAR's jobs. It is read in pieces, for each worker has the memory of the largest. */
     private function mentionsPear(string $file): bool
     {
-        return \class_exists('Net_Gearman_Job_Common', false)
-            || \strpos((string) @\file_get_contents($file), self::PEAR_PREFIX) !== false;
+        if (\class_exists('Net_Gearman_Job_Common', false)) {
+            return true;
+        }
+        $stream = @\fopen($file, 'rb');
+        $before = '';
+        while ($stream !== false && (string) ($piece = \fread($stream, 8192)) !== '') {
+            if (\strpos($before . $piece, self::PEAR_PREFIX) !== false) {
+                return true;
+            }
+            $before = \substr($piece, -\strlen(self::PEAR_PREFIX));
+        }
+        return false;
     }
 
     /** Makes sure that the classes exist which jobs in PEAR's style extend and use. */
