@@ -1796,10 +1796,11 @@ final class Worker
                 return true;
             }
         }
-        if ($link->want === 0 && $link->in === '' && \strncmp($chunk, "\0RES\0\0\0\x1f", 8) === 0
+        if ($link->want === 0 && $link->in === '' && \strlen($chunk) > 12 && \strncmp($chunk, "\0RES\0\0\0\x1f", 8) === 0
             && \strlen($chunk) === 12 + \unpack('N', $chunk, 8)[1] && \strlen($chunk) < $link->cap) {
             $this->packet = $chunk; // one job and nothing else, as nearly always
             unset($chunk);
+            $link->unheard = null;
             $this->assigned($link, Packet::JOB_ASSIGN_UNIQ);
             return true;
         }
@@ -2169,6 +2170,7 @@ final class Worker
             if ($link->state !== Link::DOWN && $link->state !== Link::GONE) {
                 $this->lose($link, 'the connection broke while a job was performed');
             }
+            $this->retireIfOver();
         }
         $this->record->end($failed, $sent);
         if ($this->verbosity >= 3) {
@@ -2186,12 +2188,7 @@ final class Worker
         $this->turnJobs++;
         $this->turn = $link;
         // It counts as asked until the decision is made: what is decided does not close it with the answer unsent.
-        if ($this->maxMemory > 0 && ($memory = self::resident()) > $this->maxMemory) {
-            $this->retire('max_memory', "$memory bytes resident, limit {$this->maxMemory}");
-        }
-        if ($this->maxRuns > 0 && $this->begun >= $this->maxRuns) {
-            $this->retire('max_runs', $this->maxRuns . ' jobs');
-        }
+        $this->retireIfOver();
         if ($this->leaving || $link->last) {
             $sent = $this->flush($link, self::LEAVE);
             if ($sent) {
@@ -2214,6 +2211,17 @@ final class Worker
         }
         $this->ask($link);
         return $link->stream !== null;
+    }
+
+    /** Leaves after a job that was the last one. */
+    private function retireIfOver(): void
+    {
+        if ($this->maxMemory > 0 && ($memory = self::resident()) > $this->maxMemory) {
+            $this->retire('max_memory', "$memory bytes resident, limit {$this->maxMemory}");
+        }
+        if ($this->maxRuns > 0 && $this->begun >= $this->maxRuns) {
+            $this->retire('max_runs', $this->maxRuns . ' jobs');
+        }
     }
 
     /** Gives servers that are left their time anew, after a job that one of them had for us. */

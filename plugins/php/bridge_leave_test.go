@@ -181,10 +181,13 @@ func TestBridgeLosesItsServerInAJob(t *testing.T) {
 			gate, open := gateFile(t)
 			inJob, asleep := newMoment(), newMoment()
 			s := geartest.Start(t,
-				speaks(registers("gate"), asks, assigns("H:t:1", "gate", gate), began("H:t:1"), end, inJob.steps()),
-				speaks(registers("gate"), idles, asleep.steps(), asks, noJob, closes),
+				speaks(
+					registers("reverse", "gate"), asks, assigns("H:t:0", "reverse", "abc"), completes("H:t:0", "cba"),
+					assigns("H:t:1", "gate", gate), began("H:t:1"), end, inJob.steps(),
+				),
+				speaks(registers("reverse", "gate"), idles, asleep.steps(), asks, noJob, closes),
 			)
-			b := startBridge(t, at(s.Addr()), performing("gate"))
+			b := startBridge(t, at(s.Addr()), performing("gate", "reverse"))
 			inJob.then(t, open)
 			u := await[*workerpb.Event_Undelivered](t, b).Undelivered
 			if u.GetJob().GetServer() != s.Addr() || u.GetJob().GetHandle() != "H:t:1" || u.GetFunction() != "gate" ||
@@ -193,7 +196,10 @@ func TestBridgeLosesItsServerInAJob(t *testing.T) {
 			}
 			await[*workerpb.Event_Lost](t, b)
 			asleep.then(t, func() { b.drain(t) })
-			b.leaves(t, 1, 0)
+			b.leaves(t, 2, 0)
+			if got := taken[*workerpb.Event_Undelivered](b); len(got) != 1 {
+				t.Errorf("undelivered: %v", got)
+			}
 		})
 	}
 }
