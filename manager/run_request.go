@@ -64,7 +64,7 @@ func offerOrder(functions []FunctionPlan, random func() float64) []int {
 	order := make([]int, len(functions))
 	for i := range order {
 		order[i] = i
-		j := int(random() * float64(i+1))
+		j := min(int(random()*float64(i+1)), i)
 		order[i], order[j] = order[j], order[i]
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(functions[b].Priority, functions[a].Priority) })
