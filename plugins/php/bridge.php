@@ -2563,6 +2563,10 @@ function fork(Control $control, array $order): bool
     $middle = \pcntl_fork();
     if ($middle === 0) {
         $pid = \pcntl_fork();
+        if ($pid < 0) {
+            \pcntl_signal(\SIGTERM, \SIG_DFL);
+            \posix_kill(\getmypid(), \SIGTERM); // as below, but not for that
+        }
         if ($pid !== 0) {
             \posix_kill(\getmypid(), \SIGKILL); // without destructors and shutdown functions
         }
@@ -2579,7 +2583,11 @@ function fork(Control $control, array $order): bool
         return false;
     }
     \pcntl_waitpid($middle, $status);
-    $control->send(['forked' => $id]);
+    if (\pcntl_wifsignaled($status) && \pcntl_wtermsig($status) === \SIGKILL) {
+        $control->send(['forked' => $id]);
+    } else {
+        $control->send(['not_forked' => $id, 'error' => 'it could once, but not twice, as at a limit of processes']);
+    }
     return false;
 }
 
