@@ -2337,7 +2337,8 @@ final class Worker
         $this->job = null;
         $text = $file === '' ? $message : "$message in $file:$line";
         $this->log(8, ($fatal ? 'PHP ended with a fatal error: ' : 'the process is ended by worker code: ') . $text, $job);
-        if (!$this->retired) {
+        $useless = $job === null && $this->begun === 0 && !$this->retired; // a successor would end in the same way
+        if (!$this->retired && !$useless) {
             $this->retired = true;
             $this->control->event('retiring', ['reason' => $fatal ? 'fatal error' : 'exit', 'detail' => $text]);
         }
@@ -2348,7 +2349,9 @@ final class Worker
         foreach ($this->links as $link) {
             $this->drop($link);
         }
-        $this->left();
+        if (!$useless) {
+            $this->left();
+        }
     }
 
     private function answerLast(Job $job, string $text): void
