@@ -232,8 +232,8 @@ final class Record
             $length = $this->offset - $page + self::SIZE;
             $address = $c->mmap(null, $length, 3, 1, $fd, $page); // PROT_READ|PROT_WRITE, MAP_SHARED
             $c->close($fd);
-            if (\FFI::cast('long', $address)->cdata !== -1) { // MAP_FAILED
-                $this->memory = \FFI::cast('char *', $address) + ($this->offset - $page);
+            if ($c->cast('long', $address)->cdata !== -1) { // MAP_FAILED
+                $this->memory = $c->cast('char *', $address) + ($this->offset - $page);
             }
         } catch (\Throwable $e) {
             $this->memory = null; // ffi.enable forbids it
