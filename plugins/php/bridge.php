@@ -1014,6 +1014,8 @@ final class Worker
     private $turnJobs = 0;
     private $turnBegan = 0;
 
+    /** @var Link|null to which something is just being written */
+    private $writing;
     /** @var string the packet that has been read */
     private $packet = '';
     /** @var Job|null in hand */
@@ -1717,6 +1719,7 @@ final class Worker
     private function flush(Link $link, int $patience): bool
     {
         $length = \strlen($link->out);
+        $this->writing = $link;
         for ($at = 0; $at < $length; $at += (int) $n) {
             // Large answers go out in parts, so that none is copied again and again.
             $n = @\fwrite($link->stream, $length <= self::CHUNK ? $link->out : \substr($link->out, $at, self::CHUNK));
@@ -1734,12 +1737,14 @@ final class Worker
                 $write = [$link->stream];
                 $ready = @\stream_select($read, $write, $except, \intdiv($patience, 1000000000));
                 if ($ready === 0 || $n === false && $ready !== false || \feof($link->stream)) {
+                    $this->writing = null;
                     $this->broken($link, 'write: the connection is closed');
                     return false;
                 }
             }
         }
         $link->out = '';
+        $this->writing = null;
         return true;
     }
 
@@ -2342,7 +2347,10 @@ final class Worker
             $this->retired = true;
             $this->control->event('retiring', ['reason' => $fatal ? 'fatal error' : 'exit', 'detail' => $text]);
         }
-        if ($job !== null) {
+        if ($this->writing !== null) {
+            // Nothing can follow half a packet. A job that is in hand goes back to the queue, and its record says so.
+            $this->forget($this->writing);
+        } elseif ($job !== null) {
             $this->answerLast($job, $text);
         }
         $this->leaving = true;
