@@ -883,9 +883,25 @@ final class Library
                     continue 2;
                 }
             }
+            if (self::replaceable($file)) {
+                continue;
+            }
             self::include($file);
             return;
         }
+    }
+
+    /** Tells whether anybody may put another file in the place of one, seen from where links to it lead. */
+    private static function replaceable(string $file): bool
+    {
+        $path = (string) \realpath($file);
+        do {
+            $path = \dirname($path);
+            if ((\fileperms($path) & 01002) === 0002) { // one with the sticky bit keeps what is in it
+                return true;
+            }
+        } while (\dirname($path) !== $path);
+        return false;
     }
 }
 
