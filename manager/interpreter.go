@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gearman-manager/gearman-manager/internal/trust"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 )
 
@@ -61,6 +62,9 @@ func (i *interpreter) get() (phpHost, error) {
 	}
 	i.opened = true
 	if i.path, i.err = findCommand(i.name); i.err == nil {
+		i.err = trust.Check(i.path)
+	}
+	if i.err == nil {
 		i.host, i.err = i.open(i.path)
 	}
 	if i.err != nil {

@@ -144,9 +144,17 @@ func TestNoInterpreter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	open := filepath.Join(t.TempDir(), "php")
+	if err := os.WriteFile(open, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	unusable := &fakePHP{unusable: errors.New("start php parent with " + shell + ": it printed nothing")}
 	for name, c := range map[string]struct{ interpreter, want string }{
 		"missing":  {"no-such-php", "the interpreter no-such-php is not on the PATH, so no PHP worker is run (echo, pid), want"},
+		"open":     {open, "the interpreter " + open + " cannot be used: others may write to " + open},
 		"unusable": {"sh", "the interpreter sh cannot be used: it printed nothing, so no PHP worker is run (echo, pid), want"},
 	} {
 		t.Run(name, func(t *testing.T) {
