@@ -20,17 +20,18 @@ func held(h workerpb.Hold) bridgeOption {
 func TestBridgeHolds(t *testing.T) {
 	t.Parallel()
 	connected, registered := newMoment(), newMoment()
-	goOn, asked := make(chan struct{}), make(chan struct{})
+	goOn, quiet, asked := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s := geartest.Start(t, speaks(
 		geartest.Expect(wire.SetClientID, clientID), geartest.Expect(wire.EchoReq, echoed), geartest.Send(wire.EchoRes, echoed),
 		wakes, connected.steps(), geartest.Expect(wire.CanDo, "upper"), geartest.Expect(wire.CanDo, "reverse"),
-		wakes, registered.steps(), geartest.ExpectSilence(goOn), asks, noJob, sleeps, geartest.Signal(asked), asks, noJob, closes,
+		wakes, registered.steps(), geartest.ExpectSilence(goOn), geartest.Signal(quiet), asks, noJob, sleeps, geartest.Signal(asked), asks, noJob, closes,
 	))
 	b := startBridge(t, at(s.Addr()), performing("reverse", "upper"), held(workerpb.Hold_HOLD_CONNECTED))
 	await[*workerpb.Event_Ready](t, b)
 	connected.then(t, func() { b.tell(t, "go", &workerpb.GoRequest{Hold: workerpb.Hold_HOLD_REGISTERED}) })
 	registered.then(t, func() { b.sync(t) })
 	close(goOn)
+	testutil.Receive(t, "silence", quiet)
 	b.tell(t, "go", &workerpb.GoRequest{})
 	testutil.Receive(t, "the question", asked)
 	b.drain(t)
