@@ -49,6 +49,14 @@ type PHPPrinted struct {
 	Line   string
 }
 
+// PHPSlow says that the loading of worker files takes long, and goes on.
+type PHPSlow struct {
+	Worker string        // that loads them; empty when they are looked at before the fleet starts
+	Path   string        // of the file that is being loaded; empty if a worker loads several
+	After  time.Duration // for how long so far
+	Limit  time.Duration // after which it is given up
+}
+
 // WorkerStarted says that a process exists. It is ready when WorkerReady says so.
 type WorkerStarted struct {
 	Worker string

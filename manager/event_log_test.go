@@ -49,6 +49,10 @@ func TestLogLines(t *testing.T) {
 			`{"level":"warn","worker":"resize/3","pid":7,"exit":"killed by SIGSEGV","signal":11,"next_try_in_ms":100,"jobs_in_hand":["resize a:1 H:a:1"],"stderr":"panic: x\ngoroutine 1","uptime_ms":1000,"jobs_done":5,"jobs_failed":1,"message":"worker crashed"}`,
 		},
 		{
+			PHPSlow{Worker: "resize/3", Path: "/w/resize.php", After: 5 * time.Second, Limit: time.Minute},
+			`{"level":"warn","worker":"resize/3","file":"/w/resize.php","after_ms":5000,"limit_ms":60000,"message":"worker file takes long to load"}`,
+		},
+		{
 			WorkerExited{Worker: "resize/3", PID: 7, Retired: "max_runs"},
 			`{"level":"info","worker":"resize/3","pid":7,"exit":"exited with status 0","exit_code":0,"reason":"max_runs","uptime_ms":0,"jobs_done":0,"jobs_failed":0,"message":"worker left"}`,
 		},
@@ -101,6 +105,7 @@ func TestEveryEventIsLogged(t *testing.T) {
 		PoolNotRun{Err: errors.New("x")},
 		PHPFound{},
 		PHPPrinted{},
+		PHPSlow{},
 		WorkerStarted{},
 		WorkerReady{},
 		StartFailed{},

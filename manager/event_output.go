@@ -2,6 +2,7 @@ package manager
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -45,6 +46,22 @@ func (e PHPPrinted) log(log zerolog.Logger) {
 		level = zerolog.WarnLevel
 	}
 	log.WithLevel(level).Str(logging.FieldStream, e.Stream).Str(logging.FieldDetail, e.Line).Msg("php printed")
+}
+
+func (e PHPSlow) log(log zerolog.Logger) {
+	log.Warn().Func(func(line *zerolog.Event) {
+		text(line, logging.FieldWorker, e.Worker)
+		text(line, logging.FieldFile, e.Path)
+	}).Dur(logging.FieldAfter, e.After).Dur(logging.FieldLimit, e.Limit).Msg("worker file takes long to load")
+}
+
+// String says it in a sentence.
+func (e PHPSlow) String() string {
+	what := e.Path
+	if what == "" {
+		what = e.Worker
+	}
+	return fmt.Sprintf("%s: it has been loading for %v, and is given up after %v: what does it wait for outside of its function?", what, e.After, e.Limit)
 }
 
 // log passes on what a worker printed: a line of JSON with its level and fields,

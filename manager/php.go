@@ -20,6 +20,7 @@ func (m *Manager) openPHP(path string) (phpHost, error) {
 	h, err := php.New(php.Config{
 		Supervisor: m.sup, Dir: m.dir.path, Path: path, Env: m.env,
 		Args: m.cfg.Settings.PHPArgs(), Preload: m.cfg.Settings.PHPPreload(),
+		Slow:   func(s php.Slow) { m.emit(PHPSlow{Worker: s.Name, Path: s.Path, After: s.After, Limit: s.Limit}) },
 		Output: func(stream, line string) { m.emit(PHPPrinted{Stream: stream, Line: line}) },
 	})
 	if err != nil {

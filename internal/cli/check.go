@@ -99,7 +99,12 @@ func makePlan(ctx context.Context, std *streams, cfg *config.Config) (plan *mana
 // withManager gives f a manager that is stopped afterwards, and ends f's context
 // with a signal.
 func withManager(ctx context.Context, std *streams, cfg *config.Config, f func(context.Context, *manager.Manager)) error {
-	m, err := manager.New(manager.Config{Settings: cfg, Logger: zerolog.Nop()}) //nolint:contextcheck // it waits for nothing
+	watch := func(e manager.Event) {
+		if slow, ok := e.(manager.PHPSlow); ok {
+			_, _ = fmt.Fprintf(std.err, "waiting: %v\n", slow) // what waits tells its own errors
+		}
+	}
+	m, err := manager.New(manager.Config{Settings: cfg, Logger: zerolog.Nop(), OnEvent: watch}) //nolint:contextcheck // it waits for nothing
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ const (
 	FieldKey      = "key"    // of a config file
 	FieldKilled   = "killed" // why a process was killed
 	FieldKind     = "kind"   // of workers
+	FieldLimit    = "limit_ms"
 	FieldLine     = "line"
 	FieldNextTry  = "next_try_in_ms"
 	FieldOpcache  = "opcache"

@@ -48,6 +48,11 @@ type Config struct {
 	// host.Stderr, and for what there is to say of it. It must return soon and may be
 	// called by several goroutines. May be nil.
 	Output func(stream, line string)
+	// Slow is called once for a file, or a pool, whose loading has taken SlowAfter,
+	// by a goroutine of its own; whoever loads it waits until it returns. May be nil.
+	Slow func(Slow)
+	// SlowAfter is DefaultSlowAfter if zero.
+	SlowAfter time.Duration
 	// HandshakeTimeout is for how long a process may take from its start to its
 	// introduction. DefaultHandshakeTimeout if zero.
 	HandshakeTimeout time.Duration
@@ -66,6 +71,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.InitTimeout <= 0 {
 		c.InitTimeout = DefaultInitTimeout
+	}
+	if c.SlowAfter <= 0 {
+		c.SlowAfter = DefaultSlowAfter
 	}
 	if c.ForkTimeout <= 0 {
 		c.ForkTimeout = DefaultForkTimeout
@@ -89,7 +97,8 @@ type Host struct {
 
 	mu     sync.Mutex
 	closed bool
-	alive  *process // the latest parent, for Close
+	alive  *process        // the latest parent, for Close
+	slow   map[string]bool // pools of which it was said that they load for long
 }
 
 // New makes the directory with the bridge in it and listens. It starts no php. The
@@ -112,6 +121,7 @@ func New(cfg Config) (*Host, error) {
 	}
 	return &Host{
 		cfg: cfg, files: f, door: door, closing: make(chan struct{}), turn: make(chan struct{}, 1),
+		slow: map[string]bool{},
 	}, nil
 }
 

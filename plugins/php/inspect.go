@@ -85,7 +85,7 @@ func (h *Host) inspectSome(ctx context.Context, list []File, first bool) (found 
 		return nil, 0, err
 	}
 	if err = p.inspect(list); err == nil {
-		found, seen, err = p.findings(ctx, h.cfg.InitTimeout, list)
+		found, seen, err = h.findings(ctx, p, list)
 	}
 	if err == nil {
 		p.end()
@@ -117,9 +117,11 @@ func (p *process) inspect(list []File) error {
 
 // findings waits for what the process says of each file. seen is of how many it has
 // spoken, whatever err is.
-func (p *process) findings(ctx context.Context, timeout time.Duration, list []File) (found []Finding, seen int, err error) {
+func (h *Host) findings(ctx context.Context, p *process, list []File) (found []Finding, seen int, err error) {
 	for ; seen < len(list); seen++ {
-		i, err := p.look(ctx, timeout)
+		stop := h.watchSlow(Slow{Path: list[seen].Path})
+		i, err := p.look(ctx, h.cfg.InitTimeout)
+		stop()
 		if err != nil {
 			return found, seen, err
 		}

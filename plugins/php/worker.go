@@ -62,7 +62,9 @@ func (h *Host) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.InitTimeout, errSlow)
 	defer cancel()
 	stop := context.AfterFunc(ctx, p.abort)
+	fast := h.watchSlow(Slow{Name: launch.Name, Path: onlyFile(req)})
 	hello, err := p.run(req)
+	fast()
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -76,6 +78,19 @@ func (h *Host) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
 	go w.pump()
 	go w.watch()
 	return w, nil
+}
+
+// onlyFile is the file that a worker loads, if it is one.
+func onlyFile(req *workerpb.RunRequest) string {
+	path := ""
+	for _, f := range req.GetFunctions() {
+		file := f.GetSource().GetFile()
+		if path != "" && file != path {
+			return ""
+		}
+		path = file
+	}
+	return path
 }
 
 // run tells the process what it is to perform, and waits for Hello.
