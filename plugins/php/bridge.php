@@ -2338,6 +2338,7 @@ final class Worker
             if (\function_exists('posix_kill')) {
                 \posix_kill(\getmypid(), \SIGKILL);
             }
+            LastWords::then(null); // as little as a process that is killed
             exit(255);
         }
         $this->alarmed = 1;
