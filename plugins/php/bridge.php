@@ -751,6 +751,25 @@ final class Library
         require_once \func_get_arg(0);
     }
 
+    /** Why a file that was loaded has nothing that performs its function. */
+    private static function whyNot(string $function, string $symbol, string $file, string $want): string
+    {
+        if (!\preg_match('/^\\\\?[a-z_\x80-\xff][\w\x80-\xff]*(\\\\[a-z_\x80-\xff][\w\x80-\xff]*)*$/Di', $symbol)) {
+            return "PHP allows no function or class to be called $symbol, want the file renamed, for example with _ for what is no letter or digit";
+        }
+        if (\class_exists($symbol, false)) {
+            $class = new \ReflectionClass($symbol);
+            if ($class->isAbstract()) {
+                return "class $symbol is abstract, want $want";
+            }
+            return ($class->isInstantiable() ? "class $symbol has no public method run" : "the constructor of class $symbol is not public") . ", want $want";
+        }
+        if (\strpos((string) @\file_get_contents($file), '<?') === false) {
+            return "the file has no <?php, so that it is text and no code, want $want";
+        }
+        return "the file does not define what performs $function, want $want";
+    }
+
     private function find(string $function, string $symbol, bool $pear, string $file): callable
     {
         $class = $this->pearClass($function, $symbol);
@@ -775,7 +794,7 @@ final class Library
         } else {
             $want = "function $symbol(\$job, &\$log), or class $symbol with a public method run(\$job, &\$log)";
         }
-        throw new LoadError("the file does not define what performs $function, want $want", $file, 0);
+        throw new LoadError(self::whyNot($function, $symbol, $file, $want), $file, 0);
     }
 
     /** The class in PEAR's style that performs a function, if there is one. */
@@ -2425,7 +2444,19 @@ final class Worker
 
     private function logThrown(\Throwable $thrown, Job $job, string $what = 'job failed: '): void
     {
-        $this->log(8, $what . located($thrown), $job, '', ['trace', $thrown->getTraceAsString()]);
+        $this->log(8, $what . located($thrown), $job, '', ['trace', self::trace($thrown)]);
+    }
+
+    /** The trace of an exception down to the worker's function, without what called that. */
+    private static function trace(\Throwable $thrown): string
+    {
+        $lines = \explode("\n", $thrown->getTraceAsString());
+        $last = \count($lines) - 1;
+        while ($last > 0 && (\strpos($lines[$last], '#') !== 0 || \strpos($lines[$last], '): GearmanManager\\Bridge\\') !== false
+            || \strpos($lines[$last], ' {main}') !== false || \strpos($lines[$last], 'Standard input code(') !== false)) {
+            $last--;
+        }
+        return \implode("\n", \array_slice($lines, 0, $last + 1));
     }
 
     private function logJob(Job $job, bool $failed, int $in, int $out, int $nanoseconds): void

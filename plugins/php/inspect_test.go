@@ -32,6 +32,10 @@ func TestInspect(t *testing.T) {
 				workerFile(t, dir, "includes", "require '"+lib.Path+"';"),
 				workerFile(t, dir, "killed", "posix_kill(getmypid(), SIGKILL);"),
 				workerFile(t, dir, "twice", "function good($job) {} function twice($job) {}"),
+				workerFile(t, dir, "my-dash", "function my_dash($job) {}"),
+				workerFile(t, dir, "abstr", "abstract class abstr { public function run($job, &$log) {} }"),
+				workerFile(t, dir, "closed", "class closed { private function __construct() {} public function run($job, &$log) {} }"),
+				workerFile(t, dir, "norun", "class norun {}"),
 				workerFile(t, dir, "late", "class late { function run($job, &$log) {} }"),
 			}
 			found, err := b.host.Inspect(t.Context(), files)
@@ -45,6 +49,10 @@ func TestInspect(t *testing.T) {
 				{"exits", "", "it called exit() or die()"},
 				{"includes", lib.Path, "syntax error"},
 				{"killed", "", "php was killed by SIGKILL while the file was loaded"},
+				{"my-dash", "", "PHP allows no function or class to be called my-dash, want the file renamed"},
+				{"abstr", "", "class abstr is abstract"},
+				{"closed", "", "the constructor of class closed is not public"},
+				{"norun", "", "class norun has no public method run"},
 			}
 			if len(found) != len(want) {
 				t.Fatalf("found %+v", found)
