@@ -49,6 +49,18 @@ func TestLogLines(t *testing.T) {
 			`{"level":"warn","worker":"resize/3","pid":7,"exit":"killed by SIGSEGV","signal":11,"next_try_in_ms":100,"jobs_in_hand":["resize a:1 H:a:1"],"stderr":"panic: x\ngoroutine 1","uptime_ms":1000,"jobs_done":5,"jobs_failed":1,"message":"worker crashed"}`,
 		},
 		{
+			WorkerPrinted{Worker: "resize/3", Stream: host.Stderr, Line: "PHP Warning:  no file in r.php on line 3"},
+			`{"level":"warn","worker":"resize/3","stream":"stderr","message":"PHP Warning:  no file in r.php on line 3"}`,
+		},
+		{
+			WorkerPrinted{Worker: "resize/3", Stream: host.Stderr, Line: "PHP Fatal error:  Allowed memory size"},
+			`{"level":"error","worker":"resize/3","stream":"stderr","message":"PHP Fatal error:  Allowed memory size"}`,
+		},
+		{
+			WorkerPrinted{Worker: "resize/3", Stream: host.Stdout, Line: "PHP Warning:  echoed"},
+			`{"level":"info","worker":"resize/3","stream":"stdout","message":"PHP Warning:  echoed"}`,
+		},
+		{
 			PHPSlow{Worker: "resize/3", Path: "/w/resize.php", After: 5 * time.Second, Limit: time.Minute},
 			`{"level":"warn","worker":"resize/3","file":"/w/resize.php","after_ms":5000,"limit_ms":60000,"message":"worker file takes long to load"}`,
 		},

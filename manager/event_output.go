@@ -72,7 +72,23 @@ func (e WorkerPrinted) log(log zerolog.Logger) {
 		e.logJSON(log, fields)
 		return
 	}
-	log.Info().Str(logging.FieldWorker, e.Worker).Str(logging.FieldStream, e.Stream).Msg(e.Line)
+	log.WithLevel(e.level()).Str(logging.FieldWorker, e.Worker).Str(logging.FieldStream, e.Stream).Msg(e.Line)
+}
+
+// level gives PHP's own messages the weight that they have there.
+func (e WorkerPrinted) level() zerolog.Level {
+	if e.Stream != host.Stderr {
+		return zerolog.InfoLevel
+	}
+	for _, kind := range []string{"PHP Fatal error: ", "PHP Parse error: ", "PHP Recoverable fatal error: "} {
+		if strings.HasPrefix(e.Line, kind) {
+			return zerolog.ErrorLevel
+		}
+	}
+	if strings.HasPrefix(e.Line, "PHP Warning: ") {
+		return zerolog.WarnLevel
+	}
+	return zerolog.InfoLevel
 }
 
 func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
