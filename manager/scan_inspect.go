@@ -2,10 +2,12 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/php"
 )
 
 // inspect marks the PHP programs that cannot be run, and notes why. It comes after each function has its one program: of two files for a
@@ -28,7 +30,8 @@ func (s *scan) inspect(ctx context.Context, in Inspector, programs []Program) {
 		for _, p := range byPath {
 			p.Broken = true
 		}
-		s.note(config.Error, s.cfg.Origin(config.GlobalSection, "php"), "%v, so no PHP worker is run (%s), want the path of a php for the command line, or its name if it is on the PATH", err, someFunctions(files))
+		origin, want := s.interpreterOrigin(err)
+		s.note(config.Error, origin, "%v, so no PHP worker is run (%s), want %s", err, someFunctions(files), want)
 		return
 	}
 	for _, fault := range faults {
@@ -37,6 +40,16 @@ func (s *scan) inspect(ctx context.Context, in Inspector, programs []Program) {
 			s.problems = append(s.problems, fault.problem(p.Functions[0]))
 		}
 	}
+}
+
+// interpreterOrigin is the key that is to blame for an interpreter that cannot be used, and
+// what is wanted of it: its arguments, where those are set and the interpreter was started.
+func (s *scan) interpreterOrigin(err error) (origin config.Origin, want string) {
+	var start *php.StartError
+	if len(s.cfg.PHPArgs()) > 0 && errors.As(err, &start) {
+		return s.cfg.Origin(config.GlobalSection, "php_args"), "arguments that this php takes and the workers can do with, or a php for the command line"
+	}
+	return s.cfg.Origin(config.GlobalSection, "php"), "the path of a php for the command line, or its name if it is on the PATH"
 }
 
 // problem puts a fault at the place where it can be mended.

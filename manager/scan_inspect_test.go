@@ -12,6 +12,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/manager"
+	"github.com/gearman-manager/gearman-manager/plugins/php"
 )
 
 // inspector finds faults by the name of the file; File is a name beside it, or empty.
@@ -63,6 +64,14 @@ func inspectCases() []scanCase {
 				`error DIR/w/a.php:12: the function a is not performed: syntax error, unexpected token "}"`,
 				"error DIR/w/lib/base.php:3: the function c is not performed: Class Base not found (while DIR/w/c.php was loaded)",
 				"error DIR/w/d.php: the function d is not performed: it has neither a function nor a class d",
+			},
+		},
+		{
+			name: "php with arguments", ini: oneDirectory + "php_args = --nosuch\n", files: files("a"),
+			inspector: noInspector{&php.StartError{Name: "php", Path: "/p", Err: errors.New("it exited with status 1 before it was ready")}},
+			programs:  []string{"php! DIR/w/a.php a", "exec DIR/w/run.sh run = DIR/w/run.sh"},
+			problems: []string{
+				"error config.ini:3: [GearmanManager] php_args: start php with /p: it exited with status 1 before it was ready, so no PHP worker is run (a), want arguments that this php takes and the workers can do with, or a php for the command line",
 			},
 		},
 		{

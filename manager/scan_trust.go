@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/gearman-manager/gearman-manager/config"
@@ -17,6 +18,7 @@ var (
 	errNoProgram     = errors.New("is not there")
 	errNotFound      = errors.New("is not on the PATH")
 	errNotExecutable = errors.New("may not be executed")
+	errIsDirectory   = errors.New("is a directory")
 )
 
 // findCommand returns the absolute path of the first word of a command line, looked up on the PATH when it has no slash.
@@ -29,6 +31,8 @@ func findCommand(name string) (string, error) {
 		return "", errNoProgram
 	case errors.Is(err, fs.ErrPermission):
 		return "", errNotExecutable
+	case errors.Is(err, syscall.EISDIR):
+		return "", errIsDirectory
 	case err != nil:
 		return "", err //nolint:wrapcheck // it names the program, and so does the caller
 	}

@@ -92,6 +92,7 @@ type lostError struct {
 	what  string        // that was waited for
 	late  bool          // it lives, and does not answer
 	after time.Duration // then
+	said  string        // what it printed before it died; may be empty
 }
 
 // Error says which of the two it is.
@@ -99,7 +100,11 @@ func (e *lostError) Error() string {
 	if e.late {
 		return fmt.Sprintf("the php that forks does not answer: no %s within %v", e.what, e.after)
 	}
-	return fmt.Sprintf("the php that forks has died: no %s", e.what)
+	text := fmt.Sprintf("the php that forks has died: no %s", e.what)
+	if e.said != "" {
+		text += fmt.Sprintf(": its standard error says %q", cut(e.said))
+	}
+	return text
 }
 
 // telling finds the line that says most: PHP's own message, which is followed by a

@@ -199,8 +199,9 @@ func (h *Host) ask(ctx context.Context, order *forkOrder, fresh bool) (*parent, 
 		p.inspected = true
 	}
 	err = p.fork(ctx, h, order)
-	if _, lost := errors.AsType[*lostError](err); lost {
+	if lost, ok := errors.AsType[*lostError](err); ok {
 		h.drop()
+		lost.said = telling(p.out.tail())
 	}
 	return p, err
 }
