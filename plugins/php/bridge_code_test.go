@@ -54,7 +54,18 @@ func TestBridgeOutlivesWorkerCode(t *testing.T) {
 			if c.logged != "" && !logged(b, c.logged) {
 				t.Errorf("not in the log: %s", c.logged)
 			}
+			checkTraces(t, b)
 		})
+	}
+}
+
+// checkTraces: what called the worker's function is of no use to whoever wrote it.
+func checkTraces(t *testing.T, b *bridge) {
+	t.Helper()
+	for _, l := range taken[*workerpb.Event_Log](b) {
+		if a := l.Log.GetAttributes(); contains(l.Log.GetMessage(), "job failed: ") && len(a) > 1 && contains(a[1], `GearmanManager\Bridge\Worker`) {
+			t.Errorf("trace of %q: %s", l.Log.GetMessage(), a[1])
+		}
 	}
 }
 
