@@ -1521,7 +1521,8 @@ final class Worker
                     if ($late && $link->last) {
                         $this->drop($link);
                     } elseif ($late) {
-                        $this->lose($link, 'no answer for ' . \intdiv(self::SILENCE, 1000000000) . ' s');
+                        $patience = $link->state === Link::REGISTERING ? self::CONNECT : self::SILENCE;
+                        $this->lose($link, 'no answer for ' . \intdiv($patience, 1000000000) . ' s');
                     } elseif ($link->state === Link::ASKED && !$link->parked && $now - $link->asked >= self::PARK) {
                         $link->parked = \count($this->links) > 1;
                     }
@@ -1654,7 +1655,7 @@ final class Worker
         }
         $link->out .= Packet::request(Packet::ECHO_REQ, self::ECHO);
         $link->state = Link::REGISTERING;
-        $link->due = \hrtime(true) + self::SILENCE;
+        $link->due = \hrtime(true) + self::CONNECT;
         $this->flush($link, self::SILENCE);
     }
 
@@ -2742,6 +2743,10 @@ switch ($argv[1] ?? '') {
         serveForks((string) ($argv[2] ?? ''));
         break;
     case 'worker':
+        if ((string) \ini_get('error_log') === '') {
+            \ini_set('log_errors', '1'); // to standard error
+        }
+        \ini_set('display_errors', '0'); // which would say all of it again
         serve((string) ($argv[2] ?? ''), (string) ($argv[3] ?? ''));
         break;
     default:
