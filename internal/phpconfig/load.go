@@ -72,6 +72,9 @@ func (c Config) read(ctx context.Context, path string) (*answer, *config.Problem
 	if err != nil {
 		return refuse("a config in PHP is read by PHP, but %s is not on the PATH, want PHP's command line installed, or an ini file", name)
 	}
+	if err := trust.Check(php); err != nil {
+		return refuse("%v", err)
+	}
 	a, fault := c.run(ctx, php, file)
 	if fault != "" {
 		return refuse("%s", fault)

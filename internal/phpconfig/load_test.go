@@ -235,3 +235,21 @@ func TestIsPHP(t *testing.T) {
 		}
 	}
 }
+
+// TestLoadByPHPOfOthers does not run a php that others may replace.
+func TestLoadByPHPOfOthers(t *testing.T) {
+	dir, cfg := setup(t)
+	path := write(t, dir, "config.php", `<?php $gearman_config = [];`)
+	cfg.PHP = write(t, dir, "php", "#!/bin/sh\n: > "+filepath.Join(dir, "ran")+"\n")
+	if err := os.Chmod(cfg.PHP, 0o707); err != nil {
+		t.Fatal(err)
+	}
+	_, problems := phpconfig.Load(t.Context(), cfg, path, nil)
+	const want = "error: DIR/config.php: others may write to DIR/php, so DIR/php is not run, want chmod o-w DIR/php\n"
+	if got := lines(dir, problems); got != want {
+		t.Errorf("problems are %q, want %q", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ran")); err == nil {
+		t.Error("it was run")
+	}
+}
