@@ -3,9 +3,9 @@ package host
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
@@ -62,8 +62,8 @@ type ExitError struct {
 // most.
 func (e *ExitError) Error() string {
 	text := fmt.Sprintf("start plugin %s: it %s before it was ready", e.Path, e.Exit)
-	if line := telling(e.Tail); line != "" {
-		text += fmt.Sprintf(": %q", cut(line))
+	if line := quote.Telling(e.Tail); line != "" {
+		text += fmt.Sprintf(": %q", quote.Line(line))
 	}
 	return text
 }
@@ -83,8 +83,8 @@ func (e *TimeoutError) Error() string {
 	if e.Line != "" {
 		text += fmt.Sprintf(": its first line is %q", e.Line)
 	}
-	if line := telling(e.Tail); line != "" {
-		text += fmt.Sprintf(": its standard error says %q", cut(line))
+	if line := quote.Telling(e.Tail); line != "" {
+		text += fmt.Sprintf(": its standard error says %q", quote.Line(line))
 	}
 	return text
 }
@@ -103,30 +103,4 @@ type RefusedError struct {
 // Error gives the worker's reason.
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("start plugin %s: %s", e.Path, e.Reason)
-}
-
-// telling finds the line that says most: where a Go program panics it is the
-// first of many, otherwise the last.
-func telling(tail []string) string {
-	last := ""
-	for _, line := range tail {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			return line
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	return last
-}
-
-// maxQuoted is how many bytes of a foreign line stand in an error.
-const maxQuoted = 200
-
-func cut(line string) string {
-	if len(line) <= maxQuoted {
-		return line
-	}
-	return line[:maxQuoted] + "…"
 }

@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 )
 
 // settle is for how long a process whose connection broke is given to end by
@@ -77,5 +79,5 @@ func (p *process) noHandshake() string {
 	if _, _, ok := parseHandshake(p.first.text); ok {
 		return ""
 	}
-	return cut(p.first.text)
+	return quote.Line(p.first.text)
 }

@@ -7,6 +7,7 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 	"github.com/gearman-manager/gearman-manager/plugins"
 )
 
@@ -61,7 +62,7 @@ func (*handshakeLine) Close() error { return nil }
 func checkHandshake(path, line string) error {
 	core, version, ok := parseHandshake(line)
 	if !ok || core != goplugin.CoreProtocolVersion {
-		return &HandshakeError{Path: path, Line: cut(line)}
+		return &HandshakeError{Path: path, Line: quote.Line(line)}
 	}
 	if version != plugins.ContractVersion {
 		return &VersionError{Path: path, Plugin: version, Manager: plugins.ContractVersion}

@@ -3,9 +3,9 @@ package php
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
@@ -32,8 +32,8 @@ type StartError struct {
 func (e *StartError) Error() string {
 	text, tail := e.what()
 	text = fmt.Sprintf("start %s with %s: %s", e.Name, e.Path, text)
-	if line := telling(tail); line != "" {
-		text += fmt.Sprintf(": its standard error says %q", cut(line))
+	if line := quote.Telling(tail); line != "" {
+		text += fmt.Sprintf(": its standard error says %q", quote.Line(line))
 	}
 	return text
 }
@@ -102,33 +102,7 @@ func (e *lostError) Error() string {
 	}
 	text := fmt.Sprintf("the php that forks has died: no %s", e.what)
 	if e.said != "" {
-		text += fmt.Sprintf(": its standard error says %q", cut(e.said))
+		text += fmt.Sprintf(": its standard error says %q", quote.Line(e.said))
 	}
 	return text
-}
-
-// telling finds the line that says most: PHP's own message, which is followed by a
-// trace, otherwise the last.
-func telling(tail []string) string {
-	last := ""
-	for _, line := range tail {
-		line = strings.TrimSpace(line)
-		if strings.Contains(line, "Fatal error: ") || strings.Contains(line, "Parse error: ") {
-			return line
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	return last
-}
-
-// maxQuoted is how many bytes of a foreign line stand in an error.
-const maxQuoted = 300
-
-func cut(line string) string {
-	if len(line) <= maxQuoted {
-		return line
-	}
-	return strings.ToValidUTF8(line[:maxQuoted], "") + "…"
 }

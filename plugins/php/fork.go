@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 	"github.com/gearman-manager/gearman-manager/plugins"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
@@ -201,7 +202,7 @@ func (h *Host) ask(ctx context.Context, order *forkOrder, fresh bool) (*parent, 
 	err = p.fork(ctx, h, order)
 	if lost, ok := errors.AsType[*lostError](err); ok {
 		h.drop()
-		lost.said = telling(p.out.tail())
+		lost.said = quote.Telling(p.out.tail())
 	}
 	return p, err
 }

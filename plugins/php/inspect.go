@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 )
 
@@ -147,7 +148,7 @@ func (p *process) look(ctx context.Context, timeout time.Duration) (*inspected, 
 	}
 	msg, err := decodeMessage(line)
 	if err == nil && msg.Inspected == nil {
-		err = &ProtocolError{Line: cut(string(line)), Reason: "it does not say what it found"}
+		err = &ProtocolError{Line: quote.Line(string(line)), Reason: "it does not say what it found"}
 	}
 	if err != nil {
 		return nil, err
@@ -169,8 +170,8 @@ func why(err error) string {
 	switch {
 	case errors.As(err, &exit):
 		text := fmt.Sprintf("php %s while the file was loaded", ended(exit.Exit))
-		if line := telling(exit.Tail); line != "" {
-			text += ": " + cut(line)
+		if line := quote.Telling(exit.Tail); line != "" {
+			text += ": " + quote.Line(line)
 		}
 		return text
 	case errors.As(err, &timeout):

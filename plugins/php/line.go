@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 )
 
 // Limits of the lines that are read.
@@ -36,7 +38,7 @@ func (l *lineReader) next() ([]byte, error) {
 	for {
 		part, err := l.in.ReadSlice('\n')
 		if len(l.long)+len(part) > l.max+1 {
-			return nil, &ProtocolError{Reason: fmt.Sprintf("a line is longer than %d bytes", l.max), Line: cut(string(l.begin(part)))}
+			return nil, &ProtocolError{Reason: fmt.Sprintf("a line is longer than %d bytes", l.max), Line: quote.Line(string(l.begin(part)))}
 		}
 		switch {
 		case err == nil && l.long == nil:
@@ -60,5 +62,5 @@ func (l *lineReader) begin(part []byte) []byte {
 	if len(l.long) > 0 {
 		line = l.long
 	}
-	return line[:min(len(line), maxQuoted)]
+	return line[:min(len(line), quote.Max)]
 }

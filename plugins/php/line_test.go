@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 )
 
 // readAll is every line of r, and the error at its end.
@@ -62,7 +64,7 @@ func TestALongLine(t *testing.T) {
 	endless := io.MultiReader(strings.NewReader("good\n"), repeated('z'))
 	lines, err := readAll(endless, maxLine)
 	var bad *ProtocolError
-	if len(lines) != 1 || !errors.As(err, &bad) || bad.Line != strings.Repeat("z", maxQuoted) {
+	if len(lines) != 1 || !errors.As(err, &bad) || bad.Line != strings.Repeat("z", quote.Max) {
 		t.Errorf("%d lines, %.200v", len(lines), err)
 	}
 }
@@ -108,20 +110,6 @@ func TestATimeBeforeALine(t *testing.T) {
 	}
 }
 
-func TestTheTellingLine(t *testing.T) {
-	t.Parallel()
-	for want, tail := range map[string][]string{
-		"":                                    nil,
-		"last":                                {"first", "last", "", " "},
-		"PHP Fatal error:  Uncaught X in y:3": {"careful", "PHP Fatal error:  Uncaught X in y:3", "Stack trace:", "  thrown in y on line 3"},
-		"PHP Parse error:  no":                {"PHP Parse error:  no", "more"},
-	} {
-		if got := telling(tail); got != want {
-			t.Errorf("%q: got %q", tail, got)
-		}
-	}
-}
-
 // FuzzLine gives anything to what reads the lines of php processes. A line that is
 // taken for a message says one of the things that are known.
 func FuzzLine(f *testing.F) {
@@ -155,7 +143,7 @@ func tryAll(t *testing.T, line []byte) {
 	msg, err := decodeMessage(line)
 	if err != nil {
 		var bad *ProtocolError
-		if !errors.As(err, &bad) || len(bad.Line) > maxQuoted+len("…") {
+		if !errors.As(err, &bad) || len(bad.Line) > quote.Max+len("…") {
 			t.Fatalf("%T %v", err, err)
 		}
 		return

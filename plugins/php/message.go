@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 )
 
@@ -76,7 +77,7 @@ type inspected struct {
 func decode[T any](line []byte) (*T, error) {
 	into := new(T)
 	if err := json.Unmarshal(line, into); err != nil {
-		return nil, &ProtocolError{Line: cut(string(line)), Reason: fmt.Sprintf("a line is not understood (%v)", err)}
+		return nil, &ProtocolError{Line: quote.Line(string(line)), Reason: fmt.Sprintf("a line is not understood (%v)", err)}
 	}
 	return into, nil
 }
@@ -91,7 +92,7 @@ func decodeMessage(line []byte) (*message, error) {
 		msg.Event = nil
 	}
 	if msg.Event == nil && msg.Refused == nil && msg.Pong == nil && msg.Inspected == nil {
-		return nil, &ProtocolError{Line: cut(string(line)), Reason: "a line says nothing that is known"}
+		return nil, &ProtocolError{Line: quote.Line(string(line)), Reason: "a line says nothing that is known"}
 	}
 	return msg, nil
 }
@@ -100,10 +101,10 @@ func decodeMessage(line []byte) (*message, error) {
 func (m *message) event() (*workerpb.Event, error) {
 	ev := &workerpb.Event{}
 	if err := protojson.Unmarshal(m.Event, ev); err != nil {
-		return nil, &ProtocolError{Line: cut(string(m.Event)), Reason: fmt.Sprintf("an event is not understood (%v)", err)}
+		return nil, &ProtocolError{Line: quote.Line(string(m.Event)), Reason: fmt.Sprintf("an event is not understood (%v)", err)}
 	}
 	if ev.GetEvent() == nil {
-		return nil, &ProtocolError{Line: cut(string(m.Event)), Reason: "an event says nothing"}
+		return nil, &ProtocolError{Line: quote.Line(string(m.Event)), Reason: "an event says nothing"}
 	}
 	return ev, nil
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/internal/quote"
 	"github.com/gearman-manager/gearman-manager/plugins"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -112,7 +113,7 @@ func (p *process) run(req *workerpb.RunRequest) (*workerpb.Hello, error) {
 	case msg.Refused != nil:
 		return nil, refusal(*msg.Refused)
 	case msg.Event == nil:
-		return nil, &ProtocolError{Line: cut(string(line)), Reason: "it does not say hello"}
+		return nil, &ProtocolError{Line: quote.Line(string(line)), Reason: "it does not say hello"}
 	}
 	ev, err := msg.event()
 	if err != nil {
