@@ -3,9 +3,11 @@ package manager
 import (
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 // Plan is what the fleet should be. It is a value of its own: nothing in it is shared with the config.
@@ -38,6 +40,19 @@ type PoolPlan struct {
 	MaxRuns      int
 	MaxLifetime  time.Duration
 	RestartSplay time.Duration
+	// MaxMemory is the bytes at which a worker retires after its job, MaxMemoryHard those at which it is killed. 0 is off.
+	MaxMemory     int64
+	MaxMemoryHard int64
+	// StartSeconds is how long a worker has to live, unless it gets a job before, for its start to count as a success; a standalone one is
+	// ready after it. StartRetries is how many failed starts in a row are followed by another try, 0 for no limit.
+	StartSeconds time.Duration
+	StartRetries int
+	// Limits are what the kernel holds the workers to.
+	Limits supervisor.Limits
+	// KeepGroup spares what a worker has started when it ends or is killed.
+	KeepGroup bool
+	// StopSignal tells a standalone worker to leave.
+	StopSignal syscall.Signal
 	// Origin says for people which values of the config the number of slots comes from.
 	Origin string
 }

@@ -26,6 +26,8 @@ type Adoption struct {
 	// KeepGroup spares the other members of the group: SIGKILL then goes to the
 	// child only. It is moved into a group of its own all the same.
 	KeepGroup bool
+	// Limits hold from before Adopt returns.
+	Limits Limits
 }
 
 func (a Adoption) name(pid int) string {

@@ -38,6 +38,8 @@ type Spec struct {
 	// leader only, and what it has started lives on after its exit. It is for
 	// programs whose work is to start daemons.
 	KeepGroup bool
+	// Limits hold from before Start returns.
+	Limits Limits
 }
 
 func (s *Spec) name() string {

@@ -33,6 +33,11 @@ type Launch struct {
 	Env []string
 	// Dir is the working directory; that of this process if empty.
 	Dir string
+	// Limits hold before the worker is told to run.
+	Limits supervisor.Limits
+	// KeepGroup spares what the worker has started when it ends or is killed, see
+	// supervisor.Spec.
+	KeepGroup bool
 	// Request gives what Run is called with. It is called after the handshake, by
 	// the goroutine that called Start, so that what it says is news. A nil Request
 	// is an empty one.

@@ -644,9 +644,12 @@ type RunRequest struct {
 	// Path of the pool's file of job records; empty: keep none.
 	RecordFile string `protobuf:"bytes,7,opt,name=record_file,json=recordFile,proto3" json:"record_file,omitempty"`
 	// 0 (quiet) to 5, as -v … -vvvvv; from 3 on each job is logged.
-	Verbosity     uint32        `protobuf:"varint,8,opt,name=verbosity,proto3" json:"verbosity,omitempty"`
-	Suspects      []*SuspectJob `protobuf:"bytes,9,rep,name=suspects,proto3" json:"suspects,omitempty"`
-	Hold          Hold          `protobuf:"varint,10,opt,name=hold,proto3,enum=gearmanmanager.worker.v1.Hold" json:"hold,omitempty"`
+	Verbosity uint32        `protobuf:"varint,8,opt,name=verbosity,proto3" json:"verbosity,omitempty"`
+	Suspects  []*SuspectJob `protobuf:"bytes,9,rep,name=suspects,proto3" json:"suspects,omitempty"`
+	Hold      Hold          `protobuf:"varint,10,opt,name=hold,proto3,enum=gearmanmanager.worker.v1.Hold" json:"hold,omitempty"`
+	// True: a worker that retires because of its jobs done, its age, its memory or
+	// a panic rests until Drain, see Retiring. False: it leaves by itself.
+	Rests         bool `protobuf:"varint,11,opt,name=rests,proto3" json:"rests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -751,9 +754,19 @@ func (x *RunRequest) GetHold() Hold {
 	return Hold_HOLD_NONE
 }
 
+func (x *RunRequest) GetRests() bool {
+	if x != nil {
+		return x.Rests
+	}
+	return false
+}
+
 type GoRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Hold          Hold                   `protobuf:"varint,1,opt,name=hold,proto3,enum=gearmanmanager.worker.v1.Hold" json:"hold,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Hold  Hold                   `protobuf:"varint,1,opt,name=hold,proto3,enum=gearmanmanager.worker.v1.Hold" json:"hold,omitempty"`
+	// For how many slots, those with the lowest numbers, the hold is lowered; the
+	// others keep theirs. 0: all.
+	Slots         uint32 `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +806,13 @@ func (x *GoRequest) GetHold() Hold {
 		return x.Hold
 	}
 	return Hold_HOLD_NONE
+}
+
+func (x *GoRequest) GetSlots() uint32 {
+	if x != nil {
+		return x.Slots
+	}
+	return 0
 }
 
 // Settings holds what Set replaces. A list replaces the old one whole if its
@@ -1056,7 +1076,10 @@ type JobID struct {
 	Server string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
 	Handle string                 `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
 	// Of function, unique and workload; package jobrecord defines it.
-	Hash          uint64 `protobuf:"fixed64,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	Hash uint64 `protobuf:"fixed64,3,opt,name=hash,proto3" json:"hash,omitempty"`
+	// The client's name for the job, for people; it does not take part in knowing
+	// the job again. Empty where it is not known.
+	Unique        string `protobuf:"bytes,4,opt,name=unique,proto3" json:"unique,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1110,6 +1133,13 @@ func (x *JobID) GetHash() uint64 {
 		return x.Hash
 	}
 	return 0
+}
+
+func (x *JobID) GetUnique() string {
+	if x != nil {
+		return x.Unique
+	}
+	return ""
 }
 
 type SuspectJob struct {
@@ -1402,6 +1432,7 @@ type Event struct {
 	//	*Event_Log
 	//	*Event_JobCrashed
 	//	*Event_Undelivered
+	//	*Event_Rested
 	Event         isEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1534,6 +1565,15 @@ func (x *Event) GetUndelivered() *Undelivered {
 	return nil
 }
 
+func (x *Event) GetRested() *Rested {
+	if x != nil {
+		if x, ok := x.Event.(*Event_Rested); ok {
+			return x.Rested
+		}
+	}
+	return nil
+}
+
 type isEvent_Event interface {
 	isEvent_Event()
 }
@@ -1578,6 +1618,10 @@ type Event_Undelivered struct {
 	Undelivered *Undelivered `protobuf:"bytes,10,opt,name=undelivered,proto3,oneof"`
 }
 
+type Event_Rested struct {
+	Rested *Rested `protobuf:"bytes,11,opt,name=rested,proto3,oneof"`
+}
+
 func (*Event_Hello) isEvent_Event() {}
 
 func (*Event_Ready) isEvent_Event() {}
@@ -1597,6 +1641,8 @@ func (*Event_Log) isEvent_Event() {}
 func (*Event_JobCrashed) isEvent_Event() {}
 
 func (*Event_Undelivered) isEvent_Event() {}
+
+func (*Event_Rested) isEvent_Event() {}
 
 // Hello is the first event: Init is done and connecting begins.
 type Hello struct {
@@ -1651,12 +1697,14 @@ func (x *Hello) GetDescription() *Description {
 	return nil
 }
 
-// Ready: a slot is registered with a server (or connected, under
-// HOLD_CONNECTED).
+// Ready: a slot is connected to a server, which has answered. Under
+// HOLD_CONNECTED it comes a second time, registered, when the hold is lowered.
 type Ready struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
-	Server        string                 `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Slot   uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	Server string                 `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
+	// True: the server knows the slot's functions, and counts it.
+	Registered    bool `protobuf:"varint,3,opt,name=registered,proto3" json:"registered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1703,6 +1751,13 @@ func (x *Ready) GetServer() string {
 		return x.Server
 	}
 	return ""
+}
+
+func (x *Ready) GetRegistered() bool {
+	if x != nil {
+		return x.Registered
+	}
+	return false
 }
 
 // Lost: a slot lost a server, or could not reach it. Sent once for each
@@ -1857,7 +1912,11 @@ func (x *Idle) GetSlot() uint32 {
 	return 0
 }
 
-// Retiring: the worker has decided to leave, or a slot of it has.
+// Retiring: the worker has decided to leave, or a slot of it has. It takes no
+// more jobs than it has in hand, or has reserved. If Run asked for it and the
+// reason is "max_runs", "max_lifetime", "max_memory" or "panic", it then rests: it
+// stays registered, but takes no job and is not woken for one, until Drain comes,
+// the manager is gone, or 10 s after its last job.
 type Retiring struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "max_runs", "max_lifetime", "max_memory", "panic", "timeout", "drain", "manager gone".
@@ -1912,6 +1971,52 @@ func (x *Retiring) GetDetail() string {
 	return ""
 }
 
+// Rested: a slot of a worker that retires has no job in hand and takes none any
+// more, but is registered still.
+type Rested struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rested) Reset() {
+	*x = Rested{}
+	mi := &file_workerpb_worker_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rested) ProtoMessage() {}
+
+func (x *Rested) ProtoReflect() protoreflect.Message {
+	mi := &file_workerpb_worker_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rested.ProtoReflect.Descriptor instead.
+func (*Rested) Descriptor() ([]byte, []int) {
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Rested) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
 // Left: every slot has left every server. The manager then closes the
 // worker's standard input, at which the process ends.
 type Left struct {
@@ -1923,7 +2028,7 @@ type Left struct {
 
 func (x *Left) Reset() {
 	*x = Left{}
-	mi := &file_workerpb_worker_proto_msgTypes[28]
+	mi := &file_workerpb_worker_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2040,7 @@ func (x *Left) String() string {
 func (*Left) ProtoMessage() {}
 
 func (x *Left) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[28]
+	mi := &file_workerpb_worker_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2053,7 @@ func (x *Left) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Left.ProtoReflect.Descriptor instead.
 func (*Left) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{28}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Left) GetCounters() *Counters {
@@ -1968,7 +2073,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_workerpb_worker_proto_msgTypes[29]
+	mi := &file_workerpb_worker_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1980,7 +2085,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[29]
+	mi := &file_workerpb_worker_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1993,7 +2098,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{29}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Counters) GetDone() uint64 {
@@ -2027,7 +2132,7 @@ type Log struct {
 
 func (x *Log) Reset() {
 	*x = Log{}
-	mi := &file_workerpb_worker_proto_msgTypes[30]
+	mi := &file_workerpb_worker_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2144,7 @@ func (x *Log) String() string {
 func (*Log) ProtoMessage() {}
 
 func (x *Log) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[30]
+	mi := &file_workerpb_worker_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2157,7 @@ func (x *Log) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Log.ProtoReflect.Descriptor instead.
 func (*Log) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{30}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Log) GetLevel() int32 {
@@ -2107,7 +2212,7 @@ type JobCrashed struct {
 
 func (x *JobCrashed) Reset() {
 	*x = JobCrashed{}
-	mi := &file_workerpb_worker_proto_msgTypes[31]
+	mi := &file_workerpb_worker_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +2224,7 @@ func (x *JobCrashed) String() string {
 func (*JobCrashed) ProtoMessage() {}
 
 func (x *JobCrashed) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[31]
+	mi := &file_workerpb_worker_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +2237,7 @@ func (x *JobCrashed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobCrashed.ProtoReflect.Descriptor instead.
 func (*JobCrashed) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{31}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *JobCrashed) GetSlot() uint32 {
@@ -2182,7 +2287,7 @@ type Undelivered struct {
 
 func (x *Undelivered) Reset() {
 	*x = Undelivered{}
-	mi := &file_workerpb_worker_proto_msgTypes[32]
+	mi := &file_workerpb_worker_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2299,7 @@ func (x *Undelivered) String() string {
 func (*Undelivered) ProtoMessage() {}
 
 func (x *Undelivered) ProtoReflect() protoreflect.Message {
-	mi := &file_workerpb_worker_proto_msgTypes[32]
+	mi := &file_workerpb_worker_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2312,7 @@ func (x *Undelivered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Undelivered.ProtoReflect.Descriptor instead.
 func (*Undelivered) Descriptor() ([]byte, []int) {
-	return file_workerpb_worker_proto_rawDescGZIP(), []int{32}
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Undelivered) GetJob() *JobID {
@@ -2267,7 +2372,7 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\bmax_data\x18\x04 \x01(\x04R\amaxData\";\n" +
 	"\x04Slot\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x16\n" +
-	"\x06record\x18\x02 \x01(\rR\x06record\"\xe3\x03\n" +
+	"\x06record\x18\x02 \x01(\rR\x06record\"\xf9\x03\n" +
 	"\n" +
 	"RunRequest\x12\x1a\n" +
 	"\bcontract\x18\x01 \x01(\rR\bcontract\x12\x16\n" +
@@ -2281,9 +2386,11 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\tverbosity\x18\b \x01(\rR\tverbosity\x12@\n" +
 	"\bsuspects\x18\t \x03(\v2$.gearmanmanager.worker.v1.SuspectJobR\bsuspects\x122\n" +
 	"\x04hold\x18\n" +
-	" \x01(\x0e2\x1e.gearmanmanager.worker.v1.HoldR\x04hold\"?\n" +
+	" \x01(\x0e2\x1e.gearmanmanager.worker.v1.HoldR\x04hold\x12\x14\n" +
+	"\x05rests\x18\v \x01(\bR\x05rests\"U\n" +
 	"\tGoRequest\x122\n" +
-	"\x04hold\x18\x01 \x01(\x0e2\x1e.gearmanmanager.worker.v1.HoldR\x04hold\"\xb5\x02\n" +
+	"\x04hold\x18\x01 \x01(\x0e2\x1e.gearmanmanager.worker.v1.HoldR\x04hold\x12\x14\n" +
+	"\x05slots\x18\x02 \x01(\rR\x05slots\"\xb5\x02\n" +
 	"\bSettings\x12>\n" +
 	"\aservers\x18\x01 \x01(\v2$.gearmanmanager.worker.v1.ServerListR\aservers\x12D\n" +
 	"\tfunctions\x18\x02 \x01(\v2&.gearmanmanager.worker.v1.FunctionListR\tfunctions\x128\n" +
@@ -2300,11 +2407,12 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\bSlotList\x124\n" +
 	"\x05slots\x18\x01 \x03(\v2\x1e.gearmanmanager.worker.v1.SlotR\x05slots\"%\n" +
 	"\rFunctionNames\x12\x14\n" +
-	"\x05names\x18\x01 \x03(\tR\x05names\"K\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\"c\n" +
 	"\x05JobID\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x16\n" +
 	"\x06handle\x18\x02 \x01(\tR\x06handle\x12\x12\n" +
-	"\x04hash\x18\x03 \x01(\x06R\x04hash\"\x85\x01\n" +
+	"\x04hash\x18\x03 \x01(\x06R\x04hash\x12\x16\n" +
+	"\x06unique\x18\x04 \x01(\tR\x06unique\"\x85\x01\n" +
 	"\n" +
 	"SuspectJob\x121\n" +
 	"\x03job\x18\x01 \x01(\v2\x1f.gearmanmanager.worker.v1.JobIDR\x03job\x12\x1a\n" +
@@ -2318,7 +2426,7 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\x04Pong\"\x06\n" +
 	"\x04Done\"&\n" +
 	"\fDrainRequest\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xe3\x04\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x9f\x05\n" +
 	"\x05Event\x127\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1f.gearmanmanager.worker.v1.HelloH\x00R\x05hello\x127\n" +
 	"\x05ready\x18\x02 \x01(\v2\x1f.gearmanmanager.worker.v1.ReadyH\x00R\x05ready\x124\n" +
@@ -2331,14 +2439,18 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\vjob_crashed\x18\t \x01(\v2$.gearmanmanager.worker.v1.JobCrashedH\x00R\n" +
 	"jobCrashed\x12I\n" +
 	"\vundelivered\x18\n" +
-	" \x01(\v2%.gearmanmanager.worker.v1.UndeliveredH\x00R\vundeliveredB\a\n" +
+	" \x01(\v2%.gearmanmanager.worker.v1.UndeliveredH\x00R\vundelivered\x12:\n" +
+	"\x06rested\x18\v \x01(\v2 .gearmanmanager.worker.v1.RestedH\x00R\x06restedB\a\n" +
 	"\x05event\"b\n" +
 	"\x05Hello\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12G\n" +
-	"\vdescription\x18\x02 \x01(\v2%.gearmanmanager.worker.v1.DescriptionR\vdescription\"3\n" +
+	"\vdescription\x18\x02 \x01(\v2%.gearmanmanager.worker.v1.DescriptionR\vdescription\"S\n" +
 	"\x05Ready\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x16\n" +
-	"\x06server\x18\x02 \x01(\tR\x06server\"H\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\x12\x1e\n" +
+	"\n" +
+	"registered\x18\x03 \x01(\bR\n" +
+	"registered\"H\n" +
 	"\x04Lost\x12\x12\n" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\x12\x14\n" +
@@ -2349,7 +2461,9 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\x04slot\x18\x01 \x01(\rR\x04slot\":\n" +
 	"\bRetiring\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\"F\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\"\x1c\n" +
+	"\x06Rested\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\"F\n" +
 	"\x04Left\x12>\n" +
 	"\bcounters\x18\x01 \x01(\v2\".gearmanmanager.worker.v1.CountersR\bcounters\"6\n" +
 	"\bCounters\x12\x12\n" +
@@ -2408,7 +2522,7 @@ func file_workerpb_worker_proto_rawDescGZIP() []byte {
 }
 
 var file_workerpb_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_workerpb_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_workerpb_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_workerpb_worker_proto_goTypes = []any{
 	(Hold)(0),               // 0: gearmanmanager.worker.v1.Hold
 	(OnTimeout)(0),          // 1: gearmanmanager.worker.v1.OnTimeout
@@ -2441,11 +2555,12 @@ var file_workerpb_worker_proto_goTypes = []any{
 	(*Busy)(nil),            // 28: gearmanmanager.worker.v1.Busy
 	(*Idle)(nil),            // 29: gearmanmanager.worker.v1.Idle
 	(*Retiring)(nil),        // 30: gearmanmanager.worker.v1.Retiring
-	(*Left)(nil),            // 31: gearmanmanager.worker.v1.Left
-	(*Counters)(nil),        // 32: gearmanmanager.worker.v1.Counters
-	(*Log)(nil),             // 33: gearmanmanager.worker.v1.Log
-	(*JobCrashed)(nil),      // 34: gearmanmanager.worker.v1.JobCrashed
-	(*Undelivered)(nil),     // 35: gearmanmanager.worker.v1.Undelivered
+	(*Rested)(nil),          // 31: gearmanmanager.worker.v1.Rested
+	(*Left)(nil),            // 32: gearmanmanager.worker.v1.Left
+	(*Counters)(nil),        // 33: gearmanmanager.worker.v1.Counters
+	(*Log)(nil),             // 34: gearmanmanager.worker.v1.Log
+	(*JobCrashed)(nil),      // 35: gearmanmanager.worker.v1.JobCrashed
+	(*Undelivered)(nil),     // 36: gearmanmanager.worker.v1.Undelivered
 }
 var file_workerpb_worker_proto_depIdxs = []int32{
 	1,  // 0: gearmanmanager.worker.v1.Function.on_timeout:type_name -> gearmanmanager.worker.v1.OnTimeout
@@ -2474,37 +2589,38 @@ var file_workerpb_worker_proto_depIdxs = []int32{
 	28, // 23: gearmanmanager.worker.v1.Event.busy:type_name -> gearmanmanager.worker.v1.Busy
 	29, // 24: gearmanmanager.worker.v1.Event.idle:type_name -> gearmanmanager.worker.v1.Idle
 	30, // 25: gearmanmanager.worker.v1.Event.retiring:type_name -> gearmanmanager.worker.v1.Retiring
-	31, // 26: gearmanmanager.worker.v1.Event.left:type_name -> gearmanmanager.worker.v1.Left
-	33, // 27: gearmanmanager.worker.v1.Event.log:type_name -> gearmanmanager.worker.v1.Log
-	34, // 28: gearmanmanager.worker.v1.Event.job_crashed:type_name -> gearmanmanager.worker.v1.JobCrashed
-	35, // 29: gearmanmanager.worker.v1.Event.undelivered:type_name -> gearmanmanager.worker.v1.Undelivered
-	4,  // 30: gearmanmanager.worker.v1.Hello.description:type_name -> gearmanmanager.worker.v1.Description
-	32, // 31: gearmanmanager.worker.v1.Left.counters:type_name -> gearmanmanager.worker.v1.Counters
-	17, // 32: gearmanmanager.worker.v1.JobCrashed.job:type_name -> gearmanmanager.worker.v1.JobID
-	17, // 33: gearmanmanager.worker.v1.Undelivered.job:type_name -> gearmanmanager.worker.v1.JobID
-	3,  // 34: gearmanmanager.worker.v1.Worker.Describe:input_type -> gearmanmanager.worker.v1.DescribeRequest
-	10, // 35: gearmanmanager.worker.v1.Worker.Run:input_type -> gearmanmanager.worker.v1.RunRequest
-	11, // 36: gearmanmanager.worker.v1.Worker.Go:input_type -> gearmanmanager.worker.v1.GoRequest
-	12, // 37: gearmanmanager.worker.v1.Worker.Set:input_type -> gearmanmanager.worker.v1.Settings
-	16, // 38: gearmanmanager.worker.v1.Worker.Pause:input_type -> gearmanmanager.worker.v1.FunctionNames
-	16, // 39: gearmanmanager.worker.v1.Worker.Resume:input_type -> gearmanmanager.worker.v1.FunctionNames
-	19, // 40: gearmanmanager.worker.v1.Worker.Suspect:input_type -> gearmanmanager.worker.v1.Suspects
-	20, // 41: gearmanmanager.worker.v1.Worker.Ping:input_type -> gearmanmanager.worker.v1.PingRequest
-	23, // 42: gearmanmanager.worker.v1.Worker.Drain:input_type -> gearmanmanager.worker.v1.DrainRequest
-	4,  // 43: gearmanmanager.worker.v1.Worker.Describe:output_type -> gearmanmanager.worker.v1.Description
-	24, // 44: gearmanmanager.worker.v1.Worker.Run:output_type -> gearmanmanager.worker.v1.Event
-	22, // 45: gearmanmanager.worker.v1.Worker.Go:output_type -> gearmanmanager.worker.v1.Done
-	22, // 46: gearmanmanager.worker.v1.Worker.Set:output_type -> gearmanmanager.worker.v1.Done
-	22, // 47: gearmanmanager.worker.v1.Worker.Pause:output_type -> gearmanmanager.worker.v1.Done
-	22, // 48: gearmanmanager.worker.v1.Worker.Resume:output_type -> gearmanmanager.worker.v1.Done
-	22, // 49: gearmanmanager.worker.v1.Worker.Suspect:output_type -> gearmanmanager.worker.v1.Done
-	21, // 50: gearmanmanager.worker.v1.Worker.Ping:output_type -> gearmanmanager.worker.v1.Pong
-	22, // 51: gearmanmanager.worker.v1.Worker.Drain:output_type -> gearmanmanager.worker.v1.Done
-	43, // [43:52] is the sub-list for method output_type
-	34, // [34:43] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	32, // 26: gearmanmanager.worker.v1.Event.left:type_name -> gearmanmanager.worker.v1.Left
+	34, // 27: gearmanmanager.worker.v1.Event.log:type_name -> gearmanmanager.worker.v1.Log
+	35, // 28: gearmanmanager.worker.v1.Event.job_crashed:type_name -> gearmanmanager.worker.v1.JobCrashed
+	36, // 29: gearmanmanager.worker.v1.Event.undelivered:type_name -> gearmanmanager.worker.v1.Undelivered
+	31, // 30: gearmanmanager.worker.v1.Event.rested:type_name -> gearmanmanager.worker.v1.Rested
+	4,  // 31: gearmanmanager.worker.v1.Hello.description:type_name -> gearmanmanager.worker.v1.Description
+	33, // 32: gearmanmanager.worker.v1.Left.counters:type_name -> gearmanmanager.worker.v1.Counters
+	17, // 33: gearmanmanager.worker.v1.JobCrashed.job:type_name -> gearmanmanager.worker.v1.JobID
+	17, // 34: gearmanmanager.worker.v1.Undelivered.job:type_name -> gearmanmanager.worker.v1.JobID
+	3,  // 35: gearmanmanager.worker.v1.Worker.Describe:input_type -> gearmanmanager.worker.v1.DescribeRequest
+	10, // 36: gearmanmanager.worker.v1.Worker.Run:input_type -> gearmanmanager.worker.v1.RunRequest
+	11, // 37: gearmanmanager.worker.v1.Worker.Go:input_type -> gearmanmanager.worker.v1.GoRequest
+	12, // 38: gearmanmanager.worker.v1.Worker.Set:input_type -> gearmanmanager.worker.v1.Settings
+	16, // 39: gearmanmanager.worker.v1.Worker.Pause:input_type -> gearmanmanager.worker.v1.FunctionNames
+	16, // 40: gearmanmanager.worker.v1.Worker.Resume:input_type -> gearmanmanager.worker.v1.FunctionNames
+	19, // 41: gearmanmanager.worker.v1.Worker.Suspect:input_type -> gearmanmanager.worker.v1.Suspects
+	20, // 42: gearmanmanager.worker.v1.Worker.Ping:input_type -> gearmanmanager.worker.v1.PingRequest
+	23, // 43: gearmanmanager.worker.v1.Worker.Drain:input_type -> gearmanmanager.worker.v1.DrainRequest
+	4,  // 44: gearmanmanager.worker.v1.Worker.Describe:output_type -> gearmanmanager.worker.v1.Description
+	24, // 45: gearmanmanager.worker.v1.Worker.Run:output_type -> gearmanmanager.worker.v1.Event
+	22, // 46: gearmanmanager.worker.v1.Worker.Go:output_type -> gearmanmanager.worker.v1.Done
+	22, // 47: gearmanmanager.worker.v1.Worker.Set:output_type -> gearmanmanager.worker.v1.Done
+	22, // 48: gearmanmanager.worker.v1.Worker.Pause:output_type -> gearmanmanager.worker.v1.Done
+	22, // 49: gearmanmanager.worker.v1.Worker.Resume:output_type -> gearmanmanager.worker.v1.Done
+	22, // 50: gearmanmanager.worker.v1.Worker.Suspect:output_type -> gearmanmanager.worker.v1.Done
+	21, // 51: gearmanmanager.worker.v1.Worker.Ping:output_type -> gearmanmanager.worker.v1.Pong
+	22, // 52: gearmanmanager.worker.v1.Worker.Drain:output_type -> gearmanmanager.worker.v1.Done
+	44, // [44:53] is the sub-list for method output_type
+	35, // [35:44] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_workerpb_worker_proto_init() }
@@ -2524,6 +2640,7 @@ func file_workerpb_worker_proto_init() {
 		(*Event_Log)(nil),
 		(*Event_JobCrashed)(nil),
 		(*Event_Undelivered)(nil),
+		(*Event_Rested)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2531,7 +2648,7 @@ func file_workerpb_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_workerpb_worker_proto_rawDesc), len(file_workerpb_worker_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
