@@ -225,7 +225,7 @@ func TestSuspects(t *testing.T) {
 	if err := w.Suspect(t.Context(), &workerpb.Suspects{Remove: []*workerpb.JobID{id(good, "echo", "good")}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Go(t.Context(), workerpb.Hold_HOLD_NONE); err != nil {
+	if err := w.Go(t.Context(), workerpb.Hold_HOLD_NONE, 0); err != nil {
 		t.Fatal(err)
 	}
 	wantException(t, bad, "died too often")

@@ -135,12 +135,12 @@ func TestHoldAndGo(t *testing.T) {
 	w.ready(t, 1)
 	other, _ := b.submit(t, "echo", "b")
 	for _, h := range []workerpb.Hold{workerpb.Hold_HOLD_CONNECTED, workerpb.Hold_HOLD_REGISTERED} {
-		if err := w.Go(t.Context(), h); err != nil {
+		if err := w.Go(t.Context(), h, 0); err != nil {
 			t.Error(err)
 		}
 		stays(t, task, other)
 	}
-	if err := w.Go(t.Context(), workerpb.Hold_HOLD_NONE); err != nil {
+	if err := w.Go(t.Context(), workerpb.Hold_HOLD_NONE, 0); err != nil {
 		t.Error(err)
 	}
 	wantResult(t, task, "a")

@@ -23,10 +23,11 @@ func (e *CallError) Error() string { return fmt.Sprintf("%s worker %s: %v", e.Ca
 // Unwrap returns the cause.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// Go lowers the hold that Run began with. Like all calls it blocks until the
+// Go lowers the hold that Run began with, for the first slots or, if that is 0, for
+// all. Like all calls it blocks until the
 // worker has answered or ctx has ended; errors are *CallError.
-func (w *Worker) Go(ctx context.Context, hold workerpb.Hold) error {
-	return call(ctx, w, "release", w.c.client.Go, &workerpb.GoRequest{Hold: hold})
+func (w *Worker) Go(ctx context.Context, hold workerpb.Hold, slots uint32) error {
+	return call(ctx, w, "release", w.c.client.Go, &workerpb.GoRequest{Hold: hold, Slots: slots})
 }
 
 // Set replaces the fields that settings holds. When it returns, the next job that a

@@ -237,7 +237,7 @@ func TestCalls(t *testing.T) {
 	verbosity := uint32(4)
 	suspects := &workerpb.Suspects{Add: []*workerpb.SuspectJob{{Job: &workerpb.JobID{Handle: "H:a:1"}}}}
 	for want, err := range map[string]error{
-		"release worker resize/3: go got HOLD_REGISTERED (Unknown)":     w.Go(ctx, workerpb.Hold_HOLD_REGISTERED),
+		"release worker resize/3: go got HOLD_REGISTERED (Unknown)":     w.Go(ctx, workerpb.Hold_HOLD_REGISTERED, 0),
 		"set worker resize/3: set got 4 (Unknown)":                      w.Set(ctx, &workerpb.Settings{Verbosity: &verbosity}),
 		"pause worker resize/3: pause got a,b (Unknown)":                w.Pause(ctx, "a", "b"),
 		"resume worker resize/3: resume got a (Unknown)":                w.Resume(ctx, "a"),

@@ -14,8 +14,8 @@ import (
 // answer: when it returns, the worker finds it in its socket before it asks for
 // another job. Errors are *host.CallError, around host.ErrEnded, ErrBacklog or what
 // ended ctx.
-func (w *Worker) Go(ctx context.Context, hold workerpb.Hold) error {
-	return w.call(ctx, "release", "go", &workerpb.GoRequest{Hold: hold})
+func (w *Worker) Go(ctx context.Context, hold workerpb.Hold, slots uint32) error {
+	return w.call(ctx, "release", "go", &workerpb.GoRequest{Hold: hold, Slots: slots})
 }
 
 // Set replaces the fields that settings holds.

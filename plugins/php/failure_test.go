@@ -245,7 +245,7 @@ func TestWhatAWorkerHears(t *testing.T) {
 	l := launch(php.File{Function: "resize", Path: "/w/resize.php", Symbol: "x_resize", Pear: true})
 	w := b.start(t, l)
 	for _, err := range []error{
-		w.Go(t.Context(), workerpb.Hold_HOLD_REGISTERED),
+		w.Go(t.Context(), workerpb.Hold_HOLD_REGISTERED, 0),
 		w.Set(t.Context(), &workerpb.Settings{Limits: &workerpb.Limits{MaxRuns: 1 << 40}}),
 		w.Pause(t.Context(), "a", "b"), w.Resume(t.Context(), "b"),
 		w.Suspect(t.Context(), &workerpb.Suspects{Add: []*workerpb.SuspectJob{{Job: &workerpb.JobID{Server: "s:1", Handle: "H:s:1", Hash: 1<<64 - 1}, Attempts: 2}}}),

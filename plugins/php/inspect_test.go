@@ -222,7 +222,7 @@ func TestPreloadFails(t *testing.T) {
 			}
 			for range 2 {
 				w := b.start(t, launch())
-				if err := w.Go(t.Context(), workerpb.Hold_HOLD_NONE); err != nil {
+				if err := w.Go(t.Context(), workerpb.Hold_HOLD_NONE, 0); err != nil {
 					t.Error(err)
 				}
 			}
