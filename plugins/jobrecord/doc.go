@@ -1,12 +1,12 @@
 // Package jobrecord keeps what each slot of a pool is doing in a small file
-// that worker and manager share: 128 bytes a slot, written by the worker in a
+// that worker and manager share: 192 bytes a slot, written by the worker in a
 // few nanoseconds, read by the manager when it wants to know.
 //
 // A record says which job a slot has in hand (server, handle, function, hash,
-// since when) and how many it has done. It is written before the handler runs
-// and again after the answer went out, so at any death of a worker the manager
-// knows the job that died with it, and a worker that hangs is seen even though
-// it says nothing. Nothing is sent for a job.
+// the client's unique, since when) and how many it has done. It is written
+// before the handler runs and again after the answer went out, so at any death
+// of a worker the manager knows the job that died with it, and a worker that
+// hangs is seen even though it says nothing. Nothing is sent for a job.
 //
 // # Layout
 //
@@ -18,7 +18,8 @@
 //	     5     1  length of the handle
 //	     6     2  server, as numbered by the manager
 //	     8     2  function, as numbered by the manager
-//	    10     2  unused
+//	    10     1  length of the unique
+//	    11     1  unused
 //	    12     4  jobs failed
 //	    16     8  start of the job in hand, CLOCK_MONOTONIC in nanoseconds
 //	    24     8  hash of the job in hand, see Hash
@@ -27,6 +28,10 @@
 //	    48     8  bytes of workloads and results
 //	    56     8  time spent in jobs, nanoseconds
 //	    64    64  handle
+//	   128    64  unique, cut if it is longer
+//
+// What follows a handle or unique up to the end of its field is left over from
+// earlier jobs.
 //
 // One process writes a record at a time, and within it one slot. Readers take
 // a snapshot and retry while it is being written; a writer that died in the

@@ -10,7 +10,7 @@ import (
 )
 
 // Size is the size of a record in bytes.
-const Size = 128
+const Size = 192
 
 // File is a pool's file of records, mapped into memory. Its methods are safe
 // for concurrent use; Close must not run while records are used.

@@ -49,12 +49,13 @@ func called(n uint64) []byte {
 	m = append(m, 1, byte(len(j.Handle)))
 	m = binary.LittleEndian.AppendUint16(m, j.Server)
 	m = binary.LittleEndian.AppendUint16(m, j.Function)
-	m = binary.LittleEndian.AppendUint16(m, 0)
+	m = append(m, byte(len(j.Unique)), 0)
 	m = binary.LittleEndian.AppendUint32(m, 0)
 	for _, field := range []uint64{1, n, n, n - 1, 0, 0} {
 		m = binary.LittleEndian.AppendUint64(m, field)
 	}
-	return append(append(m, j.Handle...), make([]byte, jobrecord.Size-64-len(j.Handle))...)
+	m = append(append(m, j.Handle...), make([]byte, 128-64-len(j.Handle))...)
+	return append(append(m, j.Unique...), make([]byte, jobrecord.Size-128-len(j.Unique))...)
 }
 
 // writeForEver writes jobs whose fields all say the same number, so that a
@@ -80,5 +81,5 @@ func numbered(n uint64) jobrecord.Job {
 	var low [2]byte
 	binary.LittleEndian.PutUint16(low[:], uint16(n&0xffff))
 	short := binary.LittleEndian.Uint16(low[:])
-	return jobrecord.Job{Server: short, Function: ^short, Handle: fmt.Sprintf("H:web1:%d", n), Hash: n}
+	return jobrecord.Job{Server: short, Function: ^short, Handle: fmt.Sprintf("H:web1:%d", n), Hash: n, Unique: fmt.Sprint("u", n)}
 }

@@ -14,6 +14,10 @@ import (
 // the protocol.
 const MaxHandle = 64
 
+// MaxUnique is how much of a job's unique a record holds, in bytes: what
+// gearmand accepts.
+const MaxUnique = 64
+
 // States of a slot in its record.
 const (
 	stateIdle = 0
@@ -37,6 +41,9 @@ type Job struct {
 	Function uint16 // as numbered by the manager
 	Handle   string
 	Hash     uint64
+	// Unique is the client's key for the job, cut after MaxUnique bytes: for people,
+	// who know a job by it, and not to tell jobs apart.
+	Unique string
 }
 
 // Snapshot is a record as it was at one moment.
@@ -78,17 +85,19 @@ var started = sync.OnceValue(func() moment {
 
 // Begin notes a job before its handler runs.
 func (r *Record) Begin(j Job, start time.Duration, workload int) {
-	handle := j.Handle[:min(len(j.Handle), MaxHandle)]
+	handle, unique := j.Handle[:min(len(j.Handle), MaxHandle)], j.Unique[:min(len(j.Unique), MaxUnique)]
 	v := r.open()
 	m := r.mem[:]
 	m[4], m[5] = stateBusy, byte(len(handle))
 	binary.LittleEndian.PutUint16(m[6:], j.Server)
 	binary.LittleEndian.PutUint16(m[8:], j.Function)
+	m[10] = byte(len(unique))
 	binary.LittleEndian.PutUint64(m[16:], uint64(start)) //nolint:gosec // the clock is not negative
 	binary.LittleEndian.PutUint64(m[24:], j.Hash)
 	add64(m[32:], 1)
 	add64(m[48:], uint64(workload)) //nolint:gosec // a length
 	copy(m[64:], handle)
+	copy(m[128:], unique)
 	r.version().Store(v + 1)
 }
 
@@ -166,6 +175,7 @@ func decode(m *[Size]byte) Snapshot {
 			Function: binary.LittleEndian.Uint16(m[8:]),
 			Handle:   string(m[64 : 64+min(int(m[5]), MaxHandle)]),
 			Hash:     binary.LittleEndian.Uint64(m[24:]),
+			Unique:   string(m[128 : 128+min(int(m[10]), MaxUnique)]),
 		},
 		Busy:   m[4] == stateBusy,
 		Start:  time.Duration(binary.LittleEndian.Uint64(m[16:])), //nolint:gosec // a clock
@@ -187,7 +197,7 @@ func (r *Record) open() uint32 {
 
 // version is the record's first field, which orders the others.
 func (r *Record) version() *atomic.Uint32 {
-	return (*atomic.Uint32)(unsafe.Pointer(&r.mem[0])) //nolint:gosec // page-aligned mapping, records of 128 bytes
+	return (*atomic.Uint32)(unsafe.Pointer(&r.mem[0])) //nolint:gosec // page-aligned mapping, records of 192 bytes
 }
 
 // add64 adds to a counter.

@@ -72,7 +72,7 @@ func TestLifeOfARecord(t *testing.T) {
 		}
 	}
 	check("empty", jobrecord.Snapshot{})
-	job := jobrecord.Job{Server: 1, Function: 65535, Handle: "H:web1:42", Hash: 1<<63 + 1}
+	job := jobrecord.Job{Server: 1, Function: 65535, Handle: "H:web1:42", Hash: 1<<63 + 1, Unique: "user 7"}
 	r.Begin(job, 5*time.Second, 100)
 	check("begun", jobrecord.Snapshot{Job: job, Busy: true, Start: 5 * time.Second, Begun: 1, Bytes: 100})
 	r.End(7*time.Second, true, 11)
@@ -81,14 +81,15 @@ func TestLifeOfARecord(t *testing.T) {
 	r.End(9*time.Second, true, 1)
 	done.Done, done.Failed, done.Bytes = 2, 2, 112
 	check("answered without being performed", done)
-	job.Handle = strings.Repeat("h", 64)
-	r.Begin(jobrecord.Job{Handle: job.Handle + "over", Server: 1, Function: 65535, Hash: job.Hash}, 10*time.Second, 0)
+	job.Handle, job.Unique = strings.Repeat("h", 64), strings.Repeat("u", 64)
+	r.Begin(jobrecord.Job{Handle: job.Handle + "over", Server: 1, Function: 65535, Hash: job.Hash, Unique: job.Unique + "over"}, 10*time.Second, 0)
 	r.Drop()
 	done.Job, done.Start, done.Begun = job, 10*time.Second, 2
 	check("given back", done)
+	job.Unique = ""
 	r.Begin(job, 11*time.Second, 0)
 	r.Clear()
-	done.Start, done.Begun = 11*time.Second, 3
+	done.Job, done.Start, done.Begun = job, 11*time.Second, 3
 	check("cleared", done)
 	if diff := cmp.Diff(jobrecord.Snapshot{}, record(t, f, 0).Snapshot()); diff != "" {
 		t.Errorf("the neighbour: %s", diff)
