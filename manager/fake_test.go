@@ -80,7 +80,12 @@ func (w *fakeWorker) Suspect(ctx context.Context, s *workerpb.Suspects) error {
 	w.told = append(w.told, s.GetAdd()...)
 	deaf := w.deaf
 	w.mu.Unlock()
-	w.fleet.log("suspect %s %s", w.name, s.GetAdd()[0].GetJob().GetHandle())
+	for _, job := range s.GetAdd()[:min(1, len(s.GetAdd()))] {
+		w.fleet.log("suspect %s %s", w.name, job.GetJob().GetHandle())
+	}
+	for _, id := range s.GetRemove() {
+		w.fleet.log("forget %s %s", w.name, id.GetHandle())
+	}
 	if deaf {
 		<-ctx.Done()
 		return ctx.Err()

@@ -149,7 +149,7 @@ func TestLedger(t *testing.T) {
 	_, before := l.of(nil)
 	for _, handle := range []string{"H:a:2", "H:a:3"} {
 		c.job.handle = handle
-		if _, forgotten := l.charge(c); (forgotten != nil) != (handle == "H:a:3") || forgotten != nil && forgotten.key.handle != "H:a:1" {
+		if _, forgotten := l.charge(c); (len(forgotten) > 0) != (handle == "H:a:3") || len(forgotten) > 0 && forgotten[0].key.handle != "H:a:1" {
 			t.Errorf("%s: forgotten is %v", handle, forgotten)
 		}
 	}

@@ -90,9 +90,9 @@ func (p *pool) account(ctx context.Context, blamed []charge, holder process, las
 		})
 		of := byFunction.of(c.function.Name)
 		of.Add = append(of.Add, s)
-		if forgotten != nil { // else a worker's list would grow for as long as it lives
-			of := byFunction.of(forgotten.function)
-			of.Remove = append(of.Remove, forgotten.key.id())
+		for _, f := range forgotten { // else a worker's list would grow for as long as it lives
+			of := byFunction.of(f.function)
+			of.Remove = append(of.Remove, f.key.id())
 		}
 	}
 	p.pending++

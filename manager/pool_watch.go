@@ -107,6 +107,7 @@ func (p *pool) inHand(w *worker) []recordedJob {
 		}
 		j := recordedJob{slot: slot, start: s.Start, age: p.cfg.clock() - s.Start}
 		j.job = jobKey{server: p.cfg.servers[s.Server], handle: s.Handle, hash: s.Hash}
+		j.worker = w.place.name
 		j.function = p.cfg.plan.Functions[s.Function]
 		j.overdue = j.function.Timeout > 0 && j.age >= j.function.Timeout
 		j.begun = s.Begun
@@ -246,7 +247,8 @@ func (p *pool) jobCrashed(ctx context.Context, w *worker, e *workerpb.JobCrashed
 	slot.charged = p.cfg.records.read(w.records[e.GetSlot()]).Begun
 	function := p.cfg.plan.Functions[i]
 	p.account(ctx, []charge{{
-		job: keyOf(e.GetJob()), function: function, attempt: true, cause: e.GetCause(),
+		job: keyOf(e.GetJob()), function: function, unique: e.GetJob().GetUnique(), worker: w.place.name,
+		attempt: true, cause: e.GetCause(),
 		fail: !e.GetTimeout() && function.OnCrash == config.Fail,
 	}}, w.proc, true, nil)
 }

@@ -156,8 +156,8 @@ func (p *pool) started(ctx context.Context, w *worker, proc process) {
 		p.callDrain(ctx, w, w.retired)
 		return
 	}
-	if suspects, version := p.cfg.ledger.of(p.cfg.plan.Functions); version != w.known && len(suspects) > 0 {
-		p.helpers.Go(func() { p.callSuspect(ctx, proc, &workerpb.Suspects{Add: suspects}) })
+	if news := p.cfg.ledger.since(w.known, p.cfg.plan.Functions); news != nil {
+		p.helpers.Go(func() { p.callSuspect(ctx, proc, news) })
 	}
 }
 

@@ -2,9 +2,8 @@ package manager
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -14,6 +13,14 @@ import (
 // longest ago is forgotten first. A job that is done is not told to the manager,
 // so that something else has to end the list.
 const maxSuspects = 1000
+
+// How long a job stays in the list after it was charged last. gearmand has no end of
+// its own for a job that waits: these are how long one may plausibly be on its way
+// back to a worker, and how long an operator may take to look.
+const (
+	suspectFor    = 24 * time.Hour
+	quarantineFor = 7 * 24 * time.Hour
+)
 
 // maxCause is how many bytes of what a job has caused are kept. All suspects of a
 // function go to a new worker in one message, of which gRPC takes 4 MiB.
@@ -37,6 +44,8 @@ func (k jobKey) id() *workerpb.JobID {
 type charge struct {
 	job      jobKey
 	function FunctionPlan
+	unique   string // the client's name for it, as far as is known
+	worker   string // that had it
 	// attempt is true if it counts as one. Otherwise the job is only suspect: it
 	// then runs alone in its process.
 	attempt bool
@@ -49,8 +58,10 @@ type charge struct {
 type handJob struct {
 	job      jobKey
 	function FunctionPlan
-	overdue  bool // it was over its timeout
-	charged  bool // it was charged before the death
+	unique   string // the client's name for it, as far as is known
+	worker   string // that has or had it
+	overdue  bool   // it was over its timeout
+	charged  bool   // it was charged before the death
 }
 
 // charges decides which of the jobs that were in hand are charged with a death;
@@ -66,7 +77,8 @@ func charges(jobs []handJob, killed killReason, retired, cause string) []charge 
 	for _, j := range jobs {
 		if !j.charged {
 			out = append(out, charge{
-				job: j.job, function: j.function, cause: cause, attempt: len(jobs) == 1,
+				job: j.job, function: j.function, unique: j.unique, worker: j.worker,
+				cause: cause, attempt: len(jobs) == 1,
 				fail: len(jobs) == 1 && j.function.OnCrash == config.Fail,
 			})
 		}
@@ -93,44 +105,22 @@ func overdueCharges(jobs []handJob) []charge {
 func overdueCharge(j handJob) charge {
 	fail := j.function.OnTimeout != config.Reissue
 	return charge{
-		job: j.job, function: j.function, attempt: !fail, fail: fail,
+		job: j.job, function: j.function, unique: j.unique, worker: j.worker, attempt: !fail, fail: fail,
 		cause: fmt.Sprintf("it ran longer than its timeout of %v", j.function.Timeout),
 	}
 }
 
-// ledger remembers suspect jobs over all pools. Its methods may be called from
-// any goroutine.
-type ledger struct {
-	mu      sync.Mutex
-	list    []*suspect // the one charged longest ago first
-	version uint64     // counts changes
-	most    int
-}
-
+// suspect is a job that was charged. Its fields are the ledger's.
 type suspect struct {
 	key      jobKey
 	function string
+	unique   string
 	attempts uint32
-	fail     bool
+	fail     bool // it is in quarantine: whoever is given it answers it unrun
 	cause    string
-}
-
-func newLedger(most int) *ledger { return &ledger{most: most} }
-
-// charge notes a charge and returns what the workers have to know of the job, and
-// the suspect that was forgotten for it, or nil.
-func (l *ledger) charge(c charge) (told *workerpb.SuspectJob, forgotten *suspect) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s, forgotten := l.entry(c)
-	if c.attempt {
-		s.attempts++
-	}
-	if !s.fail {
-		s.judge(c)
-	}
-	l.version++
-	return s.message(), forgotten
+	worker   string    // that had it when it was charged last
+	first    time.Time // when it was charged
+	last     time.Time
 }
 
 // judge decides whether the job is to fail.
@@ -156,36 +146,16 @@ func cutCause(text string) string {
 	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
-// entry returns what is known of the job and makes it the one charged last.
-func (l *ledger) entry(c charge) (s, forgotten *suspect) {
-	s = &suspect{key: c.job, function: c.function.Name}
-	i := slices.IndexFunc(l.list, func(s *suspect) bool { return s.key == c.job })
-	switch {
-	case i >= 0:
-		s = l.list[i]
-		l.list = slices.Delete(l.list, i, i+1)
-	case len(l.list) >= l.most:
-		forgotten = l.list[0]
-		l.list = slices.Delete(l.list, 0, 1)
+// expired tells whether nothing was heard of the job for so long that it is none
+// any more, as far as can be known.
+func (s *suspect) expired(now time.Time) bool {
+	keep := suspectFor
+	if s.fail {
+		keep = quarantineFor
 	}
-	l.list = append(l.list, s)
-	return s, forgotten
+	return now.Sub(s.last) >= keep
 }
 
 func (s *suspect) message() *workerpb.SuspectJob {
 	return &workerpb.SuspectJob{Job: s.key.id(), Attempts: s.attempts, Fail: s.fail, Cause: s.cause}
-}
-
-// of returns the suspects among the jobs of those functions, and the version of
-// the list.
-func (l *ledger) of(functions []FunctionPlan) ([]*workerpb.SuspectJob, uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []*workerpb.SuspectJob
-	for _, s := range l.list {
-		if slices.ContainsFunc(functions, func(f FunctionPlan) bool { return f.Name == s.function }) {
-			out = append(out, s.message())
-		}
-	}
-	return out, l.version
 }
