@@ -144,6 +144,9 @@ func (c *Config) Hosts() []string { return slices.Clone(get[[]string](c, GlobalS
 // MaxJobSize returns the largest workload and result in bytes.
 func (c *Config) MaxJobSize() int64 { return get[int64](c, GlobalSection, "max_job_size") }
 
+// StartConcurrency returns how many workers are started at the same time; 0 is two for each processor.
+func (c *Config) StartConcurrency() int { return get[int](c, GlobalSection, "start_concurrency") }
+
 // InitialSpawnSplay returns the pause between two starts when the manager starts.
 func (c *Config) InitialSpawnSplay() time.Duration {
 	return get[time.Duration](c, GlobalSection, "worker_initial_spawn_splay")

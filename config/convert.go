@@ -61,7 +61,7 @@ func (k Key) convert(it *item, cwd string) (any, error) {
 	case Choice:
 		return k.choice(text)
 	case Size:
-		return size(text)
+		return k.size(text)
 	case Command:
 		return k.words(text)
 	default:
@@ -71,23 +71,23 @@ func (k Key) convert(it *item, cwd string) (any, error) {
 
 // number reads a whole number; a priority beyond its bounds is clamped as GearmanManager does.
 func (k Key) number(text string) (any, error) {
-	if k.Name == "verbose" && text != "" && len(text) < k.Max && strings.Trim(text, "v") == "" {
+	if k.Name == "verbose" && text != "" && len(text) < int(k.Max) && strings.Trim(text, "v") == "" {
 		return len(text) + 1, nil // as for GearmanManager, to which -vv was "v"
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(text))
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	most := cmp.Or(k.Max, math.MaxInt32)
 	switch {
 	case err != nil:
 		return nil, wrong("%q is no number, want a whole number%s", text, k.bounds())
 	case n < k.Min && k.Min < 0, n > most && k.Min < 0:
 		clamped := min(max(n, k.Min), most)
-		return clamped, &clampedError{fmt.Sprintf("%d is taken as %d, want a number%s", n, clamped, k.bounds())}
+		return int(clamped), &clampedError{fmt.Sprintf("%d is taken as %d, want a number%s", n, clamped, k.bounds())}
 	case n < 0 && k.Min >= 0:
 		return nil, wrong("%d is negative, want a whole number%s", n, k.bounds())
 	case n < k.Min || n > most:
 		return nil, wrong("%d is out of range, want a whole number%s", n, k.bounds())
 	}
-	return n, nil
+	return int(n), nil
 }
 
 // bounds says between which numbers a value has to be.
@@ -163,18 +163,30 @@ func absolute(path, cwd string) string {
 	return filepath.Join(cwd, path)
 }
 
-// choice reads one of a few words.
+// choice reads one of a few words. A signal may be named as in C, with SIG.
 func (k Key) choice(text string) (any, error) {
 	word := strings.ToLower(strings.TrimSpace(text))
+	if k.Name == "stop_signal" {
+		word = strings.TrimPrefix(strings.ToUpper(word), "SIG")
+	}
 	if !slices.Contains(k.Choices, word) {
 		return nil, wrong("%q is unknown%s, want one of: %s", text, didYouMean(word, k.Choices), strings.Join(k.Choices, ", "))
 	}
 	return word, nil
 }
 
-// size reads a number of bytes.
-func size(text string) (any, error) {
-	const want = "want bytes, such as 64M (K, M and G are allowed)"
+// unlimited is the typed value of the word [Unlimited].
+const unlimited = int64(-1)
+
+// size reads a number of bytes, or the word for no limit where that is one of the choices.
+func (k Key) size(text string) (any, error) {
+	want := "want bytes, such as 64M (K, M and G are allowed)"
+	if slices.Contains(k.Choices, Unlimited) {
+		want += ", or " + Unlimited
+		if strings.EqualFold(strings.TrimSpace(text), Unlimited) {
+			return unlimited, nil
+		}
+	}
 	digits, factor := strings.TrimSpace(text), int64(1)
 	for i, suffix := range []string{"K", "M", "G"} {
 		if rest, ok := strings.CutSuffix(strings.ToUpper(digits), suffix); ok {
@@ -186,10 +198,12 @@ func size(text string) (any, error) {
 	switch {
 	case err != nil:
 		return nil, wrong("%q is no size, %s", text, want)
-	case n <= 0:
+	case n < 0, n == 0 && k.Min > 0:
 		return nil, wrong("%d is not positive, %s", n, want)
-	case n > math.MaxUint32/factor:
+	case n > k.Max/factor && k.Max == maxJob:
 		return nil, wrong("%s is over 4G, the largest packet that Gearman knows, %s", text, want)
+	case n > k.Max/factor:
+		return nil, wrong("%s is more than any machine has, %s", text, want)
 	}
 	return n * factor, nil
 }

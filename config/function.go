@@ -71,7 +71,7 @@ func (f Function) OnCrash() string { return get[string](f.config, f.name, "on_cr
 // JobAttempts returns how often a job is tried; 0 is no limit.
 func (f Function) JobAttempts() int { return get[int](f.config, f.name, "job_attempts") }
 
-// Grace returns how long a job in hand may go on when its worker has to leave.
+// Grace returns how long a job in hand may go on when its worker has to leave; 0 is not at all.
 func (f Function) Grace() time.Duration {
 	return get[time.Duration](f.config, f.name, "graceful_shutdown_wait_time")
 }
@@ -88,3 +88,40 @@ func (f Function) MaxLifetime() time.Duration {
 func (f Function) RestartSplay() time.Duration {
 	return get[time.Duration](f.config, f.name, "worker_restart_splay")
 }
+
+// MaxMemory returns the resident memory in bytes at which a worker is replaced after its job; 0 is no limit.
+func (f Function) MaxMemory() int64 { return get[int64](f.config, f.name, "max_memory") }
+
+// MaxMemoryHard returns the resident memory in bytes at which a worker is killed; 0 is no limit.
+func (f Function) MaxMemoryHard() int64 { return get[int64](f.config, f.name, "max_memory_hard") }
+
+// StartSeconds returns how long a worker has to live for its start to count as a success.
+func (f Function) StartSeconds() time.Duration {
+	return get[time.Duration](f.config, f.name, "start_seconds")
+}
+
+// StartRetries returns the failed starts in a row after which no more are tried; 0 is no limit.
+func (f Function) StartRetries() int { return get[int](f.config, f.name, "start_retries") }
+
+// RlimitNoFile returns how many descriptors may be open; 0 leaves it as it is.
+func (f Function) RlimitNoFile() int { return get[int](f.config, f.name, "rlimit_nofile") }
+
+// RlimitData returns how many bytes of private writable memory may be mapped; 0 is not said.
+func (f Function) RlimitData() int64 { return get[int64](f.config, f.name, "rlimit_data") }
+
+// RlimitCore returns how many bytes a core dump may have, [math.MaxUint64] where that is without limit; set is false when it is to be
+// left as it is.
+func (f Function) RlimitCore() (size uint64, set bool) {
+	typed, _ := f.config.find(f.name, "rlimit_core")
+	n, set := typed.(int64)
+	return uint64(n), set // the typed value for no limit is -1, which is the kernel's RLIM_INFINITY
+}
+
+// Nice returns the priority for the processor, -20 (preferred) to 19; 0 leaves it as it is.
+func (f Function) Nice() int { return get[int](f.config, f.name, "nice") }
+
+// KillGroup reports whether what a worker has started ends with it.
+func (f Function) KillGroup() bool { return get[bool](f.config, f.name, "kill_group") }
+
+// StopSignal returns the name of the signal that tells a standalone worker to leave, without SIG, such as TERM.
+func (f Function) StopSignal() string { return get[string](f.config, f.name, "stop_signal") }

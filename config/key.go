@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // GlobalSection is the name of the section whose values hold for the manager and for all functions.
 const GlobalSection = "GearmanManager"
@@ -58,10 +61,10 @@ type Key struct {
 	Unit string
 	// Default is the value when none is set, written as in the file.
 	Default string
-	// Choices are the allowed words of a [Choice].
+	// Choices are the allowed words of a [Choice], and those that a [Size] takes beside a number.
 	Choices []string
-	// Min and Max bound a [Number]; a Max of 0 is none of its own.
-	Min, Max int
+	// Min and Max bound a [Number] and a [Size]; a Max of 0 is none of its own.
+	Min, Max int64
 	// Flag is the letter of the command line flag that sets this key, without its dash; empty when there is none.
 	Flag string
 	// Doc is one sentence for help and reference.
@@ -78,9 +81,18 @@ type Key struct {
 // maxCount bounds every count of workers and slots: a number above it is a slip of the finger, not a fleet.
 const maxCount = 10_000
 
+// maxJob is the largest packet that Gearman knows: its header has 4 bytes for the size.
+const maxJob = math.MaxUint32
+
+// maxBytes bounds sizes of memory and of files: more than a machine has, far from the end of an int64.
+const maxBytes = 1 << 50
+
+// Unlimited is what a [Size] takes beside a number where there may be no limit at all.
+const Unlimited = "unlimited"
+
 // Keys returns the table of all keys, in the order of the reference. The caller owns the slice.
 func Keys() []Key {
-	return slices.Concat(programKeys(), countKeys(), jobKeys(), lifeKeys(), processKeys())
+	return slices.Concat(programKeys(), countKeys(), jobKeys(), lifeKeys(), startKeys(), limitKeys(), processKeys())
 }
 
 // programKeys are about what is run.
@@ -206,15 +218,19 @@ func jobKeys() []Key {
 			}},
 		},
 		{
-			Name: "max_job_size", Where: Global, Type: Size, Unit: "bytes", Default: "64M", Ours: true,
+			Name: "max_job_size", Where: Global, Type: Size, Unit: "bytes", Default: "64M", Min: 1, Max: maxJob, Ours: true,
 			Doc: "The largest workload and result; a job over it is answered with an exception that names both sizes.",
 		},
 		{
 			Name: "graceful_shutdown_wait_time", Where: Both, Type: Seconds, Unit: "seconds", Default: "60",
-			Doc: "How long a job in hand may go on when its worker is told to leave, before the worker is killed.",
+			Doc: "How long a job in hand may go on when its worker is told to leave, before the worker is killed; 0 kills it at once.",
 			Differences: []Difference{
 				forFunction(),
 			},
+		},
+		{
+			Name: "stop_signal", Where: PerFunction, Type: Choice, Choices: []string{"TERM", "INT", "QUIT", "HUP", "USR1", "USR2"}, Default: "TERM", Ours: true,
+			Doc: "The signal that tells a standalone worker to finish its job and leave; other workers are told in another way.",
 		},
 	}
 }
@@ -262,6 +278,32 @@ func lifeKeys() []Key {
 			},
 		},
 		{
+			Name: "max_memory", Where: Both, Type: Size, Unit: "bytes", Default: "0", Max: maxBytes, Ours: true,
+			Doc: "Resident memory at which a worker is replaced when it has finished its job; 0 is no limit.",
+		},
+		{
+			Name: "max_memory_hard", Where: Both, Type: Size, Unit: "bytes", Default: "0", Max: maxBytes, Ours: true,
+			Doc: "Resident memory at which a worker is killed at once, and its job counts as one that killed its worker; 0 is no limit. It is looked at 4 times a second while a job runs, and the kernel refuses memory to whoever is faster, see rlimit_data.",
+		},
+	}
+}
+
+// startKeys are about how workers are started, and replaced by new ones.
+func startKeys() []Key {
+	return []Key{
+		{
+			Name: "start_concurrency", Where: Global, Type: Number, Unit: "workers", Default: "0", Max: maxCount, Ours: true,
+			Doc: "Workers that are started at the same time, over the whole fleet; 0 is two for each processor.",
+		},
+		{
+			Name: "start_seconds", Where: Both, Type: Seconds, Unit: "seconds", Default: "1", Ours: true,
+			Doc: "How long a worker has to live for its start to count as a success, unless it gets a job before; a standalone worker counts as ready after it.",
+		},
+		{
+			Name: "start_retries", Where: Both, Type: Number, Unit: "starts", Default: "0", Max: maxCount, Ours: true,
+			Doc: "Failed starts in a row after which no more are tried, until the program changes or \"gearman-manager retry FUNCTION\" asks for it; 0 is no limit, with 30 seconds between two tries at most.",
+		},
+		{
 			Name: "worker_initial_spawn_splay", Where: Global, Type: Microseconds, Unit: "microseconds", Default: "0",
 			Doc: "Pause between the starts of two workers when the manager starts.",
 			Differences: []Difference{{
@@ -279,6 +321,37 @@ func lifeKeys() []Key {
 			Name: "reload_config", Where: Global, Type: Bool, Default: "on", Ours: true,
 			Doc:    "Apply a changed config file without a restart.",
 			NotYet: "has no effect yet: the config file is read once, restart the manager to apply a change",
+		},
+	}
+}
+
+// limitKeys are about what the kernel holds a worker to, and all that it starts: executables too, which inherit it from their worker.
+func limitKeys() []Key {
+	return []Key{
+		{
+			Name: "rlimit_nofile", Where: Both, Type: Number, Unit: "descriptors", Default: "0", Max: 1 << 30, Ours: true,
+			Doc: "Files and sockets that a worker may have open, and each program that it starts; 0 leaves it as it is.",
+		},
+		{
+			Name: "rlimit_data", Where: Both, Type: Size, Unit: "bytes", Default: "0", Max: maxBytes, Ours: true,
+			Doc: "Private writable memory that a worker may map, and each program that it starts, whether it uses it or not; 0 is max_memory_hard and 256M more, or leaves it as it is where that is not set. Executables have no other limit, since max_memory and max_memory_hard are about the worker that starts them.",
+		},
+		{
+			Name: "rlimit_core", Where: Both, Type: Size, Unit: "bytes", Choices: []string{Unlimited}, Max: maxBytes, Ours: true,
+			Doc: "The largest core dump of a worker, and of each program that it starts; 0 is none at all, and when not set it is left as it is.",
+		},
+		{
+			Name: "nice", Where: Both, Type: Number, Default: "0", Min: -20, Max: 19, Ours: true,
+			Doc: "The priority of a worker, and of each program that it starts, for the processor: 19 yields to all others; below 0 it is preferred, which only root may ask for; 0 leaves it as it is.",
+		},
+		{
+			Name: "kill_group", Where: Both, Type: Bool, Default: "on", Ours: true,
+			Doc: "Kill what a worker has started and left running when the worker ends; off is for jobs that start daemons.",
+			Differences: []Difference{{
+				When: WhenUnset,
+				What: "what a job has started and left running is killed when its worker ends; there it lived on",
+				Do:   "start with setsid what has to live on, or set kill_group = off",
+			}},
 		},
 	}
 }
@@ -366,9 +439,9 @@ func (k Key) hasOff() bool {
 	switch k.Type {
 	case Bool, Seconds, Microseconds:
 		return true
-	case Number:
+	case Number, Size:
 		return k.Min <= 0
-	case Text, Path, PathList, NameList, HostList, Choice, Size, Command:
+	case Text, Path, PathList, NameList, HostList, Choice, Command:
 		return false
 	}
 	return false

@@ -34,7 +34,7 @@ func TestTableOfKeys(t *testing.T) {
 		if k.NotYet != "" && !strings.HasPrefix(k.NotYet, "has no effect yet: ") {
 			t.Errorf("NotYet of %s: %q", k.Name, k.NotYet)
 		}
-		if (k.Type == config.Choice) != (len(k.Choices) > 0) {
+		if (k.Type == config.Choice) != (len(k.Choices) > 0) && k.Type != config.Size {
 			t.Errorf("type %s and choices %v of %s", k.Type, k.Choices, k.Name)
 		}
 		checkDefault(t, k)
@@ -168,12 +168,15 @@ func sentence(text string) string {
 func referenceRow(k config.Key) string {
 	value, fallback, flag, doc := string(k.Type), "", "", k.Doc
 	switch {
-	case len(k.Choices) > 0:
+	case k.Type == config.Choice:
 		value = "`" + strings.Join(k.Choices, "`, `") + "`"
 	case k.Type == config.Number && k.Unit != "":
 		value = "number of " + k.Unit
 	case k.Type == config.Size:
 		value = "bytes, K, M or G allowed"
+		for _, word := range k.Choices {
+			value += ", or `" + word + "`"
+		}
 	}
 	if k.Default != "" {
 		fallback = "`" + k.Default + "`"

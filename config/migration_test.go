@@ -24,6 +24,7 @@ func TestDifferences(t *testing.T) {
 	unset := []string{
 		"[GearmanManager] job_attempts: not set: there a job whose",
 		"[GearmanManager] worker_initial_spawn_splay: not set: there 500000 microseconds lay",
+		"[GearmanManager] kill_group: not set: what a job has",
 	}
 	for name, c := range map[string]struct {
 		ini  string
@@ -41,6 +42,7 @@ func TestDifferences(t *testing.T) {
 			want: []string{
 				"c.ini:2: [GearmanManager] max_worker_lifetime = 0: 0 did not switch",
 				"c.ini:3: [GearmanManager] worker_restart_splay = off: 0 did not switch",
+				unset[2],
 			}, own: true,
 		},
 		"on": {

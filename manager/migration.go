@@ -105,10 +105,6 @@ func strangerNotes(cfg *config.Config, plan *Plan) []config.Note {
 func fleetNotes() []config.Note {
 	return []config.Note{
 		{
-			What: "what a job has started and left running is killed when its worker ends; there it lived on",
-			Do:   "start with setsid what has to live on",
-		},
-		{
 			What: "a worker loads its files when it starts; there it did so with its first job, so that a connection that is opened outside the function was not yet opened by an idle worker",
 			Do:   "open connections in the function, or count those of idle workers too",
 		},

@@ -141,6 +141,7 @@ func (p *planner) program(program Program) {
 		f := p.cfg.Function(name)
 		p.performed = append(p.performed, name)
 		p.checkMode(f, program)
+		p.checkKind(f, program.Kind)
 		numbers, ok := p.count(f, program.Kind)
 		if !ok {
 			continue

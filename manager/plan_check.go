@@ -19,7 +19,7 @@ func (p *planner) checkMode(f config.Function, program Program) {
 
 // checkSharedOnly notes limits of the process that stand in the section of a function that has no process of its own.
 func (p *planner) checkSharedOnly(f config.Function, kind Kind) {
-	for _, key := range []string{"concurrency", "max_runs_per_worker", "max_worker_lifetime", "worker_restart_splay"} {
+	for _, key := range ownLimits() {
 		switch {
 		case key == "concurrency" && kind == KindPHP:
 			p.checkOneSlot(f, kind)

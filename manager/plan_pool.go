@@ -36,6 +36,9 @@ func (p *planner) function(f config.Function, program Program) FunctionPlan {
 	if program.Kind == KindPHP {
 		plan.Symbol = p.cfg.Prefix() + f.Name()
 	}
+	if program.Kind == KindStandalone {
+		plan.Timeout, plan.JobAttempts = 0, 0 // nobody could hold it to them
+	}
 	return plan
 }
 
@@ -45,16 +48,17 @@ func (p *planner) dedicated(f config.Function, program Program, plan FunctionPla
 		Name: f.Name(), Kind: program.Kind, Program: program.Path, Version: program.Version,
 		Functions: []FunctionPlan{plan}, Slots: numbers.dedicated, Origin: numbers.origin,
 	}
+	p.divide(&pool, f)
 	p.limit(&pool, f)
 	return pool
 }
 
-// limit sets the limits of a pool and divides its slots among workers.
-func (p *planner) limit(pool *PoolPlan, f config.Function) {
-	pool.MaxRuns, pool.MaxLifetime, pool.RestartSplay = f.MaxRuns(), f.MaxLifetime(), f.RestartSplay()
+// divide divides the slots of a pool among workers.
+func (p *planner) divide(pool *PoolPlan, f config.Function) {
 	pool.Concurrency = 1
 	switch wanted := f.Concurrency(); {
-	case pool.Kind == KindPHP || pool.Kind == KindStandalone:
+	case pool.Kind == KindStandalone:
+	case pool.Kind == KindPHP:
 		if !pool.Shared {
 			p.checkOneSlot(f, pool.Kind)
 		}
@@ -95,6 +99,7 @@ func (p *planner) sharedPool(s *share, slots int, alone bool) PoolPlan {
 	if len(s.functions) == 1 {
 		pool.Program = s.functions[0].Program
 	}
+	p.divide(&pool, p.cfg.Defaults())
 	p.limit(&pool, p.cfg.Defaults())
 	if len(s.functions) == 0 {
 		pool.Workers = 0

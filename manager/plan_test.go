@@ -244,7 +244,7 @@ func problemCases() []planCase {
 			},
 			problems: []string{
 				"warning dir/config.ini:4: [a] concurrency: a php worker performs one job at a time, want concurrency for a plugin or an executable only",
-				"warning dir/config.ini:7: [s] concurrency: a standalone worker performs one job at a time, want concurrency for a plugin or an executable only",
+				"warning dir/config.ini:7: [s] concurrency: the value has no effect: only a standalone program itself knows its jobs, want a setting of the program, or max_worker_lifetime or max_memory",
 			},
 		},
 		{
@@ -325,14 +325,14 @@ func TestPlanValues(t *testing.T) {
 	for name, want := range map[string]manager.PoolPlan{
 		"resize": {
 			Name: "resize", Kind: manager.KindPHP, Program: "/w/resize.php", Functions: []manager.FunctionPlan{resize}, Slots: 5, Concurrency: 1, Workers: 5,
-			MaxRuns: 1000, MaxLifetime: time.Minute, RestartSplay: 5 * time.Second, Origin: "[resize] dedicated_count at config.ini:8",
+			MaxRuns: 1000, MaxLifetime: time.Minute, RestartSplay: 5 * time.Second, StartSeconds: time.Second, Origin: "[resize] dedicated_count at config.ini:8",
 		},
 		"*php": {
 			Name: "*php", Shared: true, Kind: manager.KindPHP, Functions: []manager.FunctionPlan{resize, mail}, Slots: 10, Concurrency: 1, Workers: 10,
-			MaxRuns: 1000, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute, Origin: "[GearmanManager] count at config.ini:2",
+			MaxRuns: 1000, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute, StartSeconds: time.Second, Origin: "[GearmanManager] count at config.ini:2",
 		},
 		"wc": {
-			Name: "wc", Kind: manager.KindExec, Program: "/usr/bin/wc", Slots: 12, Concurrency: 12, Workers: 1, MaxRuns: 1000, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute,
+			Name: "wc", Kind: manager.KindExec, Program: "/usr/bin/wc", Slots: 12, Concurrency: 12, Workers: 1, MaxRuns: 1000, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute, StartSeconds: time.Second,
 			Functions: []manager.FunctionPlan{{
 				Name: "wc", Program: "/usr/bin/wc", Command: []string{"/usr/bin/wc", "-l"}, Timeout: 300 * time.Second, Grace: 2 * time.Second,
 				OnTimeout: config.Fail, OnCrash: config.Fail,

@@ -27,6 +27,8 @@ type runFacts struct {
 	maxData    int64
 	lifetime   time.Duration // with its random part; 0 is no limit
 	suspects   []*workerpb.SuspectJob
+	rests      bool           // at a limit the worker waits for Drain
+	hold       workerpb.Hold  // of a standby
 	random     func() float64 // 0 ≤ x < 1
 }
 
@@ -39,8 +41,11 @@ func runRequest(plan *PoolPlan, f runFacts) *workerpb.RunRequest {
 		RecordFile: f.recordFile,
 		Verbosity:  clamp32(f.verbosity),
 		Suspects:   f.suspects,
+		Rests:      f.rests,
+		Hold:       f.hold,
 		Limits: &workerpb.Limits{
-			MaxRuns: clamp64(int64(plan.MaxRuns)), MaxLifetimeMs: milliseconds(f.lifetime), MaxData: clamp64(f.maxData),
+			MaxRuns: clamp64(int64(plan.MaxRuns)), MaxLifetimeMs: milliseconds(f.lifetime),
+			MaxMemory: clamp64(plan.MaxMemory), MaxData: clamp64(f.maxData),
 		},
 	}
 	for i, address := range f.servers {

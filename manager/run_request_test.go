@@ -17,7 +17,7 @@ import (
 func TestRunRequest(t *testing.T) {
 	t.Parallel()
 	plan := &PoolPlan{
-		Name: "*", MaxRuns: 100,
+		Name: "*", MaxRuns: 100, MaxMemory: 1 << 30, MaxMemoryHard: 1 << 31,
 		Functions: []FunctionPlan{
 			{Name: "wc", Command: []string{"/usr/bin/wc", "-l"}, Timeout: 1500 * time.Microsecond, OnTimeout: config.Reissue, OnCrash: config.Fail},
 			{Name: "resize", OnTimeout: config.Fail, OnCrash: config.Reissue},
@@ -27,8 +27,8 @@ func TestRunRequest(t *testing.T) {
 	got := runRequest(plan, runFacts{
 		worker: "*/5", host: "web1", first: 5, servers: []string{"a:1", "b:2"}, records: []int{9, 4},
 		recordFile: "/run/records0", verbosity: 3, maxData: 1 << 20, lifetime: time.Hour,
-		suspects: []*workerpb.SuspectJob{{Attempts: 1}},
-		random:   func() float64 { return 0.999 }, // leaves all where it is
+		suspects: []*workerpb.SuspectJob{{Attempts: 1}}, rests: true, hold: workerpb.Hold_HOLD_CONNECTED,
+		random: func() float64 { return 0.999 }, // leaves all where it is
 	})
 	want := &workerpb.RunRequest{
 		Contract: 1, Worker: "*/5",
@@ -41,9 +41,10 @@ func TestRunRequest(t *testing.T) {
 			{Name: "resize", Index: 1},
 			{Name: "mail", Index: 2, Source: &workerpb.Source{File: "/w/mail.php", Symbol: "job_mail", Pear: true}},
 		},
-		Limits:     &workerpb.Limits{MaxRuns: 100, MaxLifetimeMs: 3600_000, MaxData: 1 << 20},
+		Limits:     &workerpb.Limits{MaxRuns: 100, MaxLifetimeMs: 3600_000, MaxMemory: 1 << 30, MaxData: 1 << 20},
 		Slots:      []*workerpb.Slot{{ClientId: "web1/*/5", Record: 9}, {ClientId: "web1/*/6", Record: 4}},
 		RecordFile: "/run/records0", Verbosity: 3, Suspects: []*workerpb.SuspectJob{{Attempts: 1}},
+		Rests: true, Hold: workerpb.Hold_HOLD_CONNECTED,
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)
