@@ -1,0 +1,54 @@
+package standalone
+
+import (
+	"sync"
+
+	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// outputs are what a process prints.
+type outputs struct {
+	stdout, stderr *supervisor.Output
+}
+
+func openOutputs(line func(stream, line string)) (*outputs, error) {
+	if line == nil {
+		line = func(string, string) {}
+	}
+	stdout, err := supervisor.NewOutput(supervisor.OutputConfig{Line: func(text []byte) { line(host.Stdout, string(text)) }})
+	if err != nil {
+		return nil, err
+	}
+	stderr, err := supervisor.NewOutput(supervisor.OutputConfig{Line: func(text []byte) { line(host.Stderr, string(text)) }})
+	if err != nil {
+		_ = stdout.Close() // the first error says why
+		return nil, err
+	}
+	return &outputs{stdout: stdout, stderr: stderr}, nil
+}
+
+// release closes what only the child writes to; with many workers each descriptor
+// counts. Output.Close closes them again, which does nothing but return an error.
+func (o *outputs) release() {
+	_ = o.stdout.Writer().Close()
+	_ = o.stderr.Writer().Close()
+}
+
+// close reads what is left. Both at once, since each may have to wait for a
+// descendant that left the group and holds it.
+func (o *outputs) close() {
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = o.stdout.Close() }) // what could not be closed is closed
+	_ = o.stderr.Close()
+	wg.Wait()
+}
+
+// tail is the last lines of the standard error. Where nothing came by that, it is
+// those of the standard output: scripts often complain there.
+func (o *outputs) tail() []string {
+	if tail := o.stderr.Tail(); len(tail) > 0 {
+		return tail
+	}
+	return o.stdout.Tail()
+}
