@@ -10,9 +10,15 @@ import (
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
-// Event is something that happened in the fleet. The types below are all there
-// are; each knows its line in the log.
-type Event interface{ log(zerolog.Logger) }
+// Event is something that happened in the fleet. The types of this package are all
+// there are; each knows its line in the log.
+type Event interface {
+	// Name is the kind of event, in words that do not change: "worker_exited".
+	Name() string
+	// About says what the event is about.
+	About() About
+	log(zerolog.Logger)
+}
 
 // ProblemFound is something wrong with the config or a program, found at start.
 type ProblemFound struct{ Problem config.Problem }
@@ -77,9 +83,11 @@ type WorkerReady struct {
 // StartFailed says that a worker could not be started, or ended before it was ready.
 type StartFailed struct {
 	Worker   string
+	PID      int // 0 if there was no process, or it is not known
 	Err      error
 	Failures int           // in a row
 	Wait     time.Duration // until the next try
+	Final    bool          // there is no next try, see PoolFailed
 }
 
 // WorkerRetiring says that a worker has begun to leave as planned.
@@ -98,7 +106,8 @@ type WorkerKilled struct {
 	Detail string
 }
 
-// WorkerExited says that a process has ended.
+// WorkerExited says that a process has ended that was ready before. It says all that
+// is known of its end; Class tells planned ends from others.
 type WorkerExited struct {
 	Worker  string
 	PID     int
@@ -112,11 +121,48 @@ type WorkerExited struct {
 	InHand  []JobInHand
 	Tail    []string      // the last lines of its standard error; of a crash only
 	Wait    time.Duration // until its successor is started, as far as is known
+	// OOM tells that the kernel killed it because memory was short.
+	OOM bool
+	// RSS is the most memory that it had, in bytes, as far as is known; Exit.MaxRSS
+	// counts what it shared with the manager at its start.
+	RSS int64
+	// CountsUnknown tells that Done and Failed are not known: the program takes its
+	// jobs by itself.
+	CountsUnknown bool
+	// ReplacedBy is the worker that has its place already; empty if there is none, or
+	// it has the same name.
+	ReplacedBy string
+	// Final tells that no worker is started in its place: the fleet stops, or its
+	// pool has failed.
+	Final bool
+}
+
+// The classes of exits.
+const (
+	// ExitPlanned: it retired, was told to leave, or left by itself.
+	ExitPlanned = "planned"
+	// ExitCrash: it ended in any other way.
+	ExitCrash = "crash"
+	// ExitKilled: the manager killed it; [WorkerKilled] has told why.
+	ExitKilled = "killed"
+)
+
+// Class tells which kind of end it was: ExitPlanned, ExitCrash or ExitKilled. A
+// worker that the manager killed while it left was killed.
+func (e WorkerExited) Class() string {
+	switch {
+	case e.Killed != "":
+		return ExitKilled
+	case e.Retired != "":
+		return ExitPlanned
+	default:
+		return ExitCrash
+	}
 }
 
 // Crashed tells whether the worker ended other than planned, and not because the
 // manager killed it.
-func (e WorkerExited) Crashed() bool { return e.Retired == "" && e.Killed == "" }
+func (e WorkerExited) Crashed() bool { return e.Class() == ExitCrash }
 
 // JobInHand is a job that a slot performs.
 type JobInHand struct {
@@ -130,6 +176,8 @@ type JobInHand struct {
 // JobSuspected says that a job was in hand when its worker, or the executable that
 // performed it, died, or it was over its timeout.
 type JobSuspected struct {
+	Worker   string // that had it in hand
+	PID      int
 	Function string
 	Server   string
 	Handle   string
@@ -142,6 +190,7 @@ type JobSuspected struct {
 // which runs it again.
 type JobUndelivered struct {
 	Worker   string
+	PID      int
 	Function string
 	Server   string
 	Handle   string
@@ -172,6 +221,7 @@ type ServerReached struct {
 // further one.
 type SlotConnected struct {
 	Worker string
+	PID    int
 	Slot   int
 	Server string
 }
@@ -179,6 +229,7 @@ type SlotConnected struct {
 // SlotLost says that a slot has lost a server. See ServerLost for when all have.
 type SlotLost struct {
 	Worker string
+	PID    int
 	Slot   int
 	Server string
 	Err    string
@@ -187,14 +238,19 @@ type SlotLost struct {
 // WorkerLogged says that the code of a worker logged something.
 type WorkerLogged struct {
 	Worker string
+	PID    int
 	Log    *workerpb.Log
 }
 
 // WorkerPrinted is a line of a worker's standard output or error.
 type WorkerPrinted struct {
 	Worker string
+	PID    int
 	Stream string // host.Stdout or host.Stderr
 	Line   string
+	// Starting tells that the worker is not ready yet. What ends its start is said
+	// by [StartFailed].
+	Starting bool
 }
 
 // LeftoverFound says that a worker of a manager that died still lives. It leaves when its

@@ -53,11 +53,11 @@ func (e FleetStarted) log(log zerolog.Logger) {
 
 func (e PoolNotRun) log(log zerolog.Logger) {
 	if e.Err != nil {
-		log.Error().Str(logging.FieldPool, e.Pool).Str(logging.FieldKind, string(e.Kind)).Int(logging.FieldSlots, e.Slots).Err(e.Err).
+		log.Error().Func(who(e)).Str(logging.FieldKind, string(e.Kind)).Int(logging.FieldSlots, e.Slots).Err(e.Err).
 			Msg("workers cannot be run")
 		return
 	}
-	log.Warn().Str(logging.FieldPool, e.Pool).Str(logging.FieldKind, string(e.Kind)).Int(logging.FieldSlots, e.Slots).
+	log.Warn().Func(who(e)).Str(logging.FieldKind, string(e.Kind)).Int(logging.FieldSlots, e.Slots).
 		Msg("workers of this kind are not run yet")
 }
 
@@ -67,11 +67,11 @@ func (e PHPFound) log(log zerolog.Logger) {
 }
 
 func (e WorkerStarted) log(log zerolog.Logger) {
-	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Str(logging.FieldProgram, e.Program).Msg("worker started")
+	log.Debug().Func(who(e)).Str(logging.FieldProgram, e.Program).Msg("worker started")
 }
 
 func (e WorkerReady) log(log zerolog.Logger) {
-	log.Info().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).
+	log.Info().Func(who(e)).
 		Func(func(line *zerolog.Event) { text(line, logging.FieldVersion, e.Version) }).
 		Dur(logging.FieldTook, e.Took.Round(time.Millisecond)).Msg("worker ready")
 }
@@ -81,56 +81,21 @@ func (e StartFailed) log(log zerolog.Logger) {
 	if e.Failures >= manyFailures {
 		level = zerolog.ErrorLevel
 	}
-	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Err(e.Err).Int(logging.FieldFailures, e.Failures).Dur(logging.FieldNextTry, e.Wait.Round(time.Millisecond)).
-		Msg("worker did not start")
+	log.WithLevel(level).Func(who(e)).Err(e.Err).Int(logging.FieldFailures, e.Failures).Func(func(line *zerolog.Event) {
+		if !e.Final {
+			line.Dur(logging.FieldNextTry, e.Wait.Round(time.Millisecond))
+		}
+	}).Msg("worker did not start")
 }
 
 func (e WorkerRetiring) log(log zerolog.Logger) {
-	log.Info().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Str(logging.FieldReason, e.Reason).
+	log.Info().Func(who(e)).Str(logging.FieldReason, e.Reason).
 		Func(func(line *zerolog.Event) { text(line, logging.FieldDetail, e.Detail) }).Msg("worker retires")
 }
 
 func (e WorkerKilled) log(log zerolog.Logger) {
-	log.Warn().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Str(logging.FieldReason, e.Reason).Str(logging.FieldDetail, e.Detail).
+	log.Warn().Func(who(e)).Str(logging.FieldReason, e.Reason).Str(logging.FieldDetail, e.Detail).
 		Msg("worker killed")
-}
-
-func (e WorkerExited) log(log zerolog.Logger) {
-	level, message := zerolog.InfoLevel, "worker left"
-	if e.Crashed() {
-		level, message = zerolog.WarnLevel, "worker crashed"
-	}
-	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Func(e.fields).Dur(logging.FieldUptime, e.Uptime.Round(time.Millisecond)).
-		Uint64(logging.FieldDone, e.Done).Uint64(logging.FieldFailed, e.Failed).Msg(message)
-}
-
-// fields adds what is not known of every exit.
-func (e WorkerExited) fields(line *zerolog.Event) {
-	line.Str(logging.FieldExit, e.Exit.String())
-	if e.Exit.Signal != 0 {
-		line.Int(logging.FieldSignal, int(e.Exit.Signal))
-	} else {
-		line.Int(logging.FieldExitCode, e.Exit.Code)
-	}
-	text(line, logging.FieldReason, e.Retired)
-	text(line, logging.FieldKilled, e.Killed)
-	text(line, logging.FieldDetail, e.Stream)
-	if e.Wait > 0 {
-		line.Dur(logging.FieldNextTry, e.Wait.Round(time.Millisecond))
-	}
-	if len(e.InHand) > 0 {
-		line.Strs(logging.FieldJobs, e.handles())
-	}
-	text(line, logging.FieldStderr, strings.Join(e.Tail, "\n"))
-}
-
-// handles says which jobs were in hand.
-func (e WorkerExited) handles() []string {
-	var out []string
-	for _, j := range e.InHand {
-		out = append(out, j.Function+" "+j.Server+" "+j.Handle)
-	}
-	return out
 }
 
 func (e JobSuspected) log(log zerolog.Logger) {
@@ -138,12 +103,12 @@ func (e JobSuspected) log(log zerolog.Logger) {
 	if e.Fail {
 		message = "job is not run again"
 	}
-	log.Warn().Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle).
+	log.Warn().Func(who(e)).Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle).
 		Int(logging.FieldAttempts, e.Attempts).Str(logging.FieldCause, e.Cause).Msg(message)
 }
 
 func (e JobUndelivered) log(log zerolog.Logger) {
-	log.Warn().Str(logging.FieldWorker, e.Worker).Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle).
+	log.Warn().Func(who(e)).Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle).
 		Str(logging.FieldDetail, e.Err).Msg("answer of a job did not reach its server")
 }
 
@@ -173,16 +138,16 @@ func (e ServerReached) log(log zerolog.Logger) {
 }
 
 func (e SlotConnected) log(log zerolog.Logger) {
-	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Msg("slot registered")
+	log.Debug().Func(who(e)).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Msg("slot registered")
 }
 
 func (e SlotLost) log(log zerolog.Logger) {
-	log.Debug().Str(logging.FieldWorker, e.Worker).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, connError(e.Server, e.Err)).
+	log.Debug().Func(who(e)).Int(logging.FieldSlot, e.Slot).Str(logging.FieldServer, e.Server).Str(logging.FieldDetail, connError(e.Server, e.Err)).
 		Msg("slot lost its server")
 }
 
 func (e LeftoverFound) log(log zerolog.Logger) {
-	log.Warn().Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Dur(logging.FieldGrace, e.Grace.Round(time.Millisecond)).Msg("worker of an earlier manager found")
+	log.Warn().Func(who(e)).Dur(logging.FieldGrace, e.Grace.Round(time.Millisecond)).Msg("worker of an earlier manager found")
 }
 
 func (e LeftoverEnded) log(log zerolog.Logger) {
@@ -190,16 +155,16 @@ func (e LeftoverEnded) log(log zerolog.Logger) {
 	if e.Err != nil {
 		level = zerolog.ErrorLevel
 	}
-	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Int(logging.FieldPID, e.PID).Bool(logging.FieldKilled, e.Killed).AnErr(zerolog.ErrorFieldName, e.Err).
+	log.WithLevel(level).Func(who(e)).Bool(logging.FieldKilled, e.Killed).AnErr(zerolog.ErrorFieldName, e.Err).
 		Msg("worker of an earlier manager ended")
 }
 
 func (e OrphanReaped) log(log zerolog.Logger) {
-	log.Debug().Int(logging.FieldPID, e.Exit.PID).Str(logging.FieldExit, e.Exit.String()).Msg("orphan ended")
+	log.Debug().Func(who(e)).Str(logging.FieldExit, e.Exit.String()).Msg("orphan ended")
 }
 
 func (e InternalError) log(log zerolog.Logger) {
-	log.Error().Str(logging.FieldWhere, e.Where).Str(logging.FieldDetail, e.Panic).Str(logging.FieldCause, e.Stack).Msg("internal error")
+	log.Error().Func(who(e)).Str(logging.FieldWhere, e.Where).Str(logging.FieldDetail, e.Panic).Str(logging.FieldCause, e.Stack).Msg("internal error")
 }
 
 func (e FleetStopping) log(log zerolog.Logger) {

@@ -15,7 +15,7 @@ import (
 
 // log gives a line of a worker's code the level that it has there.
 func (e WorkerLogged) log(log zerolog.Logger) {
-	log.WithLevel(slogLevel(int(e.Log.GetLevel()))).Str(logging.FieldWorker, e.Worker).Func(func(line *zerolog.Event) {
+	log.WithLevel(slogLevel(int(e.Log.GetLevel()))).Func(who(e)).Func(func(line *zerolog.Event) {
 		text(line, logging.FieldFunction, e.Log.GetFunction())
 		text(line, logging.FieldHandle, e.Log.GetHandle())
 		attributes := e.Log.GetAttributes()
@@ -49,10 +49,7 @@ func (e PHPPrinted) log(log zerolog.Logger) {
 }
 
 func (e PHPSlow) log(log zerolog.Logger) {
-	log.Warn().Func(func(line *zerolog.Event) {
-		text(line, logging.FieldWorker, e.Worker)
-		text(line, logging.FieldFile, e.Path)
-	}).Dur(logging.FieldAfter, e.After).Dur(logging.FieldLimit, e.Limit).Msg("worker file takes long to load")
+	log.Warn().Func(who(e)).Func(func(line *zerolog.Event) { text(line, logging.FieldFile, e.Path) }).Dur(logging.FieldAfter, e.After).Dur(logging.FieldLimit, e.Limit).Msg("worker file takes long to load")
 }
 
 // String says it in a sentence.
@@ -72,16 +69,21 @@ func (e WorkerPrinted) log(log zerolog.Logger) {
 		e.logJSON(log, fields)
 		return
 	}
-	log.WithLevel(e.level()).Str(logging.FieldWorker, e.Worker).Str(logging.FieldStream, e.Stream).Msg(e.Line)
+	log.WithLevel(e.level()).Func(who(e)).Str(logging.FieldStream, e.Stream).Msg(e.Line)
 }
 
-// level gives PHP's own messages the weight that they have there.
+// level gives PHP's own messages the weight that they have there. One that ends the
+// start of a worker is no error of its own: StartFailed quotes it.
 func (e WorkerPrinted) level() zerolog.Level {
 	if e.Stream != host.Stderr {
 		return zerolog.InfoLevel
 	}
 	for _, kind := range []string{"PHP Fatal error: ", "PHP Parse error: ", "PHP Recoverable fatal error: "} {
-		if strings.HasPrefix(e.Line, kind) {
+		switch {
+		case !strings.HasPrefix(e.Line, kind):
+		case e.Starting:
+			return zerolog.InfoLevel
+		default:
 			return zerolog.ErrorLevel
 		}
 	}
@@ -107,7 +109,7 @@ func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
 	}
 	delete(fields, "level")
 	delete(fields, "time")
-	log.WithLevel(level).Str(logging.FieldWorker, e.Worker).Str(logging.FieldStream, e.Stream).Func(func(line *zerolog.Event) {
+	log.WithLevel(level).Func(who(e)).Str(logging.FieldStream, e.Stream).Func(func(line *zerolog.Event) {
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
 			line.Interface(foreignKey(key), fields[key])
 		}
@@ -117,7 +119,7 @@ func (e WorkerPrinted) logJSON(log zerolog.Logger, fields map[string]any) {
 // foreignKey keeps a worker's own keys from standing twice in a line.
 func foreignKey(key string) string {
 	switch key {
-	case logging.FieldWorker, logging.FieldStream, logging.FieldFunction, logging.FieldHandle, "component",
+	case logging.FieldPool, logging.FieldWorker, logging.FieldPID, logging.FieldStream, logging.FieldFunction, logging.FieldHandle, "component",
 		zerolog.LevelFieldName, zerolog.TimestampFieldName, zerolog.MessageFieldName:
 		return "worker_" + key
 	default:

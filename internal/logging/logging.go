@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -73,7 +74,18 @@ func console(out io.Writer, color bool) io.Writer {
 	if color {
 		format = time.TimeOnly
 	}
-	return zerolog.ConsoleWriter{Out: out, NoColor: !color, TimeFormat: format}
+	return zerolog.ConsoleWriter{Out: out, NoColor: !color, TimeFormat: format, FormatPrepare: shorten}
+}
+
+// shorten leaves out what people see anyway: the pool of a worker, whose name begins
+// with it. It returns no error.
+func shorten(line map[string]any) error {
+	pool, _ := line[FieldPool].(string)
+	worker, _ := line[FieldWorker].(string)
+	if strings.HasPrefix(worker, pool+"/") {
+		delete(line, FieldPool)
+	}
+	return nil
 }
 
 // Level translates GearmanManager's verbosity:

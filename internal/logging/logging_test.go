@@ -61,6 +61,26 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestPoolOfWorker: people are not told twice of which pool a worker is, programs
+// find it in each line.
+func TestPoolOfWorker(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[logging.Format]string{logging.Console: "a worker=resize/1\nb pool=resize\nc pool=res worker=resize/1\n", logging.JSON: ""} {
+		var out bytes.Buffer
+		log, err := logging.New(logging.Config{Out: &out, Format: format})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Warn().Str(logging.FieldPool, "resize").Str(logging.FieldWorker, "resize/1").Msg("a")
+		log.Warn().Str(logging.FieldPool, "resize").Msg("b")
+		log.Warn().Str(logging.FieldPool, "res").Str(logging.FieldWorker, "resize/1").Msg("c")
+		got := regexp.MustCompile(`(?m)^.* WRN `).ReplaceAllString(out.String(), "")
+		if want == "" && strings.Count(got, `"pool":`) != 3 || want != "" && got != want {
+			t.Errorf("%s: %q", format, got)
+		}
+	}
+}
+
 func TestUnknownFormat(t *testing.T) {
 	t.Parallel()
 	_, err := logging.New(logging.Config{Out: &bytes.Buffer{}, Format: "xml"})
