@@ -26,7 +26,8 @@ type Adoption struct {
 	// KeepGroup spares the other members of the group: SIGKILL then goes to the
 	// child only. It is moved into a group of its own all the same.
 	KeepGroup bool
-	// Limits hold from before Adopt returns.
+	// Limits hold from before Adopt returns. What the child has started by then keeps
+	// its own.
 	Limits Limits
 }
 
@@ -77,15 +78,17 @@ func (e *Expected) Cancel() {
 // killed with that; processes that it has started by then stay there.
 //
 // If the number is not that of a child that can be adopted, the error is an
-// *AdoptError, nothing has happened, and the child is expected still. After Stop the
-// error wraps ErrStopped, and the child has been killed.
+// *AdoptError, nothing has happened, and the child is expected still. If a limit
+// cannot be set it is an *AdoptError that wraps a *LimitError, the child is ours and
+// is killed, and is not expected any more. After Stop the error wraps ErrStopped, and
+// the child has been killed.
 func (e *Expected) Adopt(pid int, a Adoption) (*Process, error) {
 	p := &Process{pid: pid, name: a.name(pid), keepGroup: a.KeepGroup, done: make(chan struct{})}
 	if leads(pid) {
 		// It may be the child of a start, whose number is not recorded yet.
 		e.sup.awaitStarts()
 	}
-	if err := e.adopt(p); err != nil {
+	if err := e.adopt(p, a.Limits); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -94,7 +97,7 @@ func (e *Expected) Adopt(pid int, a Adoption) (*Process, error) {
 // adopt records the child. All of it is done under one lock, and until its end the
 // Expect keeps the reaper from collecting the child, so that the number remains its
 // own.
-func (e *Expected) adopt(p *Process) error {
+func (e *Expected) adopt(p *Process, limits Limits) error {
 	s := e.sup
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,10 +118,15 @@ func (e *Expected) adopt(p *Process) error {
 	if err := p.lead(); err != nil {
 		return &AdoptError{Name: p.name, PID: p.pid, Reason: whyNoGroup(err), Err: err}
 	}
+	limitErr := limits.apply(p.pid)
 	p.started = time.Now()
 	s.reg.procs[p.pid] = p
 	s.reg.pending.drop(e.number)
 	s.wake()
+	if limitErr != nil {
+		_ = p.Kill() // it is ours to collect
+		return &AdoptError{Name: p.name, PID: p.pid, Reason: "has been killed: " + limitErr.Error(), Err: limitErr}
+	}
 	return nil
 }
 
@@ -155,7 +163,7 @@ type AdoptError struct {
 	Name   string // of the Adoption
 	PID    int
 	Reason string // what is wrong, in words
-	Err    error  // a syscall.Errno: ECHILD if it is no child of ours, EEXIST if it is known, what setpgid(2) said otherwise
+	Err    error  // a syscall.Errno: ECHILD if it is no child of ours, EEXIST if it is known, what setpgid(2) said otherwise; or a *LimitError
 }
 
 // Error names the process and the reason.
@@ -163,7 +171,7 @@ func (e *AdoptError) Error() string {
 	return fmt.Sprintf("adopt %s: process %d %s", e.Name, e.PID, e.Reason)
 }
 
-// Unwrap returns the number of the error.
+// Unwrap returns the number of the error, or the *LimitError.
 func (e *AdoptError) Unwrap() error { return e.Err }
 
 func whyNoGroup(err error) string {

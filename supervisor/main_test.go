@@ -85,6 +85,7 @@ func roles() map[string]func(args []string) int {
 		"expecting":         expecting,
 		"expected too long": expectedTooLong,
 		"recording":         recording,
+		"unprivileged":      unprivileged,
 		"say3":              func([]string) int { _, _ = os.NewFile(3, "three").WriteString("on three\n"); return 0 },
 	}
 }

@@ -38,7 +38,7 @@ type Spec struct {
 	// leader only, and what it has started lives on after its exit. It is for
 	// programs whose work is to start daemons.
 	KeepGroup bool
-	// Limits hold from before Start returns.
+	// Limits hold from before Start returns; see there for the moment before.
 	Limits Limits
 }
 

@@ -75,9 +75,14 @@ func (s *starter) serve(spec *Spec) (*Process, error) {
 		pid: pid, name: spec.name(), keepGroup: spec.KeepGroup,
 		started: time.Now(), done: make(chan struct{}),
 	}
+	limitErr := spec.Limits.apply(pid) // nobody collects a child before it is settled
 	if s.sup.settle(number, p) {
 		_ = p.Kill()
 		return nil, ErrStopped
+	}
+	if limitErr != nil {
+		_ = p.Kill()
+		return nil, limitErr
 	}
 	return p, nil
 }

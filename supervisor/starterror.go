@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StartError says which program could not be executed and why.
+// StartError says which program could not be executed, or not be limited, and why.
 type StartError struct {
 	Name   string // of the Spec
 	Path   string // of the program
 	Reason string // what is wrong, in words
-	Err    error  // what the kernel said: a syscall.Errno, if it was asked
+	Err    error  // what the kernel said: a syscall.Errno, if it was asked; a *LimitError for a limit
 }
 
 // Error names the process, the file and the reason.
@@ -41,6 +41,9 @@ func newStartError(spec *Spec, err error) *StartError {
 }
 
 func reason(spec *Spec, err error) string {
+	if limit, ok := errors.AsType[*LimitError](err); ok {
+		return limit.Error()
+	}
 	if text := badDir(spec.Dir); text != "" {
 		return text
 	}

@@ -116,8 +116,9 @@ func setSubreaper(wanted, on bool) error {
 }
 
 // Start executes a program. It returns when the program runs, or with a
-// *StartError that says which one could not be executed and why. It blocks for no
-// longer than fork and exec take, and for starts before it. After Stop the error
+// *StartError that says which one could not be executed and why. A program whose
+// limits cannot be set is killed, and the error wraps a *LimitError. Start blocks for
+// no longer than fork and exec take, and for starts before it. After Stop the error
 // wraps ErrStopped.
 func (s *Supervisor) Start(spec Spec) (*Process, error) {
 	if err := spec.check(); err != nil {

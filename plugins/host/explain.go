@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gearman-manager/gearman-manager/internal/quote"
+	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 // settle is for how long a process whose connection broke is given to end by
@@ -37,8 +38,13 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 			return err
 		}
 	}
-	var version *VersionError
+	var (
+		version *VersionError
+		limit   *supervisor.LimitError
+	)
 	switch {
+	case errors.As(err, &limit):
+		return &supervisor.StartError{Name: p.launch.Name, Path: p.launch.Path, Reason: limit.Error(), Err: limit}
 	case errors.As(err, &version):
 		return err
 	case errors.Is(context.Cause(ctx), errSlow):

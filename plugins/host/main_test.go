@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -169,6 +170,14 @@ func (w *testWorker) work(req *workerpb.RunRequest, stream grpc.ServerStreamingS
 		os.Exit(5)
 	case "stream ends":
 		return nil
+	case "starts a daemon":
+		pid, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "300"}, &syscall.ProcAttr{})
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(busy(uint32(pid))); err != nil {
+			return err
+		}
 	case "prints":
 		_, _ = fmt.Fprintf(w.out, "args %q\n", os.Args)
 		_, _ = fmt.Fprintf(w.out, "worker %s\n", os.Getenv(plugins.WorkerEnv))

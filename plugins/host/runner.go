@@ -102,6 +102,9 @@ func (p *process) spec(stdin *os.File) supervisor.Spec {
 		Stdin:  stdin,
 		Stdout: p.stdout.Writer(),
 		Stderr: p.stderr.Writer(),
+
+		Limits:    p.launch.Limits,
+		KeepGroup: p.launch.KeepGroup,
 	}
 }
 

@@ -37,7 +37,8 @@ type Worker struct {
 // shaken hands and finished its Init. The worker lives on when ctx ends; if that
 // happens before Hello, it is killed. After an error nothing of it is left.
 //
-// Errors: *supervisor.StartError if there is nothing that could be executed,
+// Errors: *supervisor.StartError if there is nothing that could be executed, or a
+// limit that could not be set (it wraps a *supervisor.LimitError then),
 // *HandshakeError, *VersionError, *ExitError, *TimeoutError, *RefusedError, and
 // what ended ctx.
 func (h *Host) Start(ctx context.Context, launch Launch) (*Worker, error) {
@@ -70,6 +71,10 @@ func (h *Host) Start(ctx context.Context, launch Launch) (*Worker, error) {
 
 // run calls Run and waits for Hello.
 func (c *connection) run(ctx context.Context) (grpc.ServerStreamingClient[workerpb.Event], *workerpb.Hello, error) {
+	// Again: the runtime of a program may have raised one just when it was set.
+	if err := c.proc.SetLimits(c.launch.Limits); err != nil {
+		return nil, nil, err
+	}
 	req := &workerpb.RunRequest{}
 	if c.launch.Request != nil {
 		req = c.launch.Request()
