@@ -23,6 +23,7 @@ type workerConn struct {
 	short   bool          // leave the deadline as it is
 	hurried atomic.Bool   // the same, since the slot is to leave
 	parked  atomic.Bool   // its GRAB_JOB was not answered in time
+	echoing atomic.Bool   // the answer to an echo is owed
 	unwatch func() bool   // ends what closes it when its time is over
 	mu      sync.Mutex    // held while writing, and for the state of jobs
 }
@@ -88,7 +89,7 @@ func (c *workerConn) next() (wire.Packet, error) {
 // await waits for the first byte of a packet, however long it takes, unless
 // the server owes an answer or the slot is to leave.
 func (c *workerConn) await() error {
-	for owing := false; ; owing = c.parked.Load() {
+	for owing := false; ; owing = c.parked.Load() || c.echoing.Load() {
 		_, err := c.reader.Peek(1)
 		switch {
 		case !errors.Is(err, os.ErrDeadlineExceeded):

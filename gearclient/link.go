@@ -48,8 +48,10 @@ type link struct {
 	// registered are the functions that the server knows this connection for,
 	// in the order in which they were sent.
 	registered []string
-	last       *Job   // last one answered, until the server has answered after it
-	problem    string // why it is down, as it was told last; empty once connected
+	// declared: the server has been told of them, which may be none.
+	declared bool
+	last     *Job   // last one answered, until the server has answered after it
+	problem  string // why it is down, as it was told last; empty once connected
 }
 
 // linkEvent is what a goroutine that connects or listens tells its slot.
@@ -58,6 +60,7 @@ type linkEvent struct {
 	number     uint64
 	packet     wire.Packet
 	conn       *workerConn // of a link that has connected
+	declared   bool        // the same
 	registered []string    // the same
 	claimed    bool        // packet is a job for which the slot has been claimed
 	err        error

@@ -19,6 +19,7 @@ type connecting struct {
 	number    uint64
 	server    string
 	clientID  string
+	declares  bool // registers functions, which may be none
 	functions []string
 	delay     time.Duration
 }
@@ -34,7 +35,7 @@ func (s *slot) connect(ctx context.Context, c connecting) {
 	case <-ctx.Done():
 		return
 	}
-	e := linkEvent{link: c.link, number: c.number, registered: c.functions}
+	e := linkEvent{link: c.link, number: c.number, declared: c.declares, registered: c.functions}
 	e.conn, e.err = s.open(ctx, c)
 	if (ctx.Err() != nil || !s.post(e)) && e.conn != nil {
 		e.conn.close()

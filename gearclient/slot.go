@@ -39,8 +39,11 @@ type slot struct {
 	spare    int            // reservations that wait for the next GRAB_JOB
 	turn     int            // index of the link whose turn it is
 	numbers  uint64
-	busy     bool // said so
-	decided  bool // Reserve has said Leave
+	busy     bool   // said so
+	decided  bool   // Reserve has said Leave
+	declined bool   // Reserve has said Rest
+	round    uint64 // the worker's when it did
+	rested   bool   // said so
 	nextPoll time.Time
 	timer    *time.Timer
 	buf      []byte
@@ -102,11 +105,14 @@ func (s *slot) run(ctx context.Context) (byChoice bool) {
 			s.leaveAll(ctx)
 			break
 		}
-		s.catchUp(ctx)
+		if s.catchUp(ctx) {
+			continue
+		}
 		if l := s.nextAwake(); l != nil {
 			s.serve(ctx, l)
 			continue
 		}
+		s.settle()
 		s.wait(ctx)
 	}
 	return s.decided
@@ -123,9 +129,11 @@ func (s *slot) poll() time.Duration {
 func (s *slot) apply(ctx context.Context) {
 	next := s.worker.settings.Load()
 	if next != s.known {
+		s.rested = s.rested && next.rest == s.known.rest
 		s.known = next
 		s.applyServers(ctx)
 	}
+	s.reconsider()
 	for _, l := range s.links {
 		s.applyTo(ctx, l)
 	}
@@ -155,20 +163,28 @@ func (s *slot) applyServers(ctx context.Context) {
 // applyTo brings one connection to what the settings say: hold and functions.
 // A server may have spent its wake-up for a job on a slot that sleeps, so that
 // one asks for jobs once more before it does anything that would keep it from
-// taking that one.
+// taking that one. The first registration of a connection is followed by an echo,
+// whose answer shows that the server has taken it.
 func (s *slot) applyTo(ctx context.Context, l *link) {
 	if l.state == linkDown || l.state == linkParked {
 		return // down: registers when it connects; parked: a GRAB_JOB is out, so not now
 	}
-	l.stale = s.known.hold != HoldNone || !slices.Equal(l.registered, s.known.functions)
+	hold := s.hold()
+	l.stale = hold != HoldNone || !slices.Equal(l.registered, s.known.functions)
 	if l.slept && l.stale {
 		l.state = linkAwake
 		return
 	}
-	if s.known.hold == HoldConnected {
+	if hold == HoldConnected {
 		return
 	}
-	if out := registration(l.registered, s.known.functions); out != nil {
+	out := registration(l.registered, s.known.functions)
+	if !l.declared {
+		l.declared = true
+		l.conn.echoing.Store(true)
+		out = wire.AppendUnchecked(out, wire.Request, wire.EchoReq, []byte(echoText))
+	}
+	if out != nil {
 		l.registered = s.known.functions
 		if err := l.conn.write(out); err != nil {
 			s.lose(ctx, l, err)
@@ -176,7 +192,7 @@ func (s *slot) applyTo(ctx context.Context, l *link) {
 		}
 	}
 	l.stale = false
-	if l.state == linkHeld && s.known.hold == HoldNone {
+	if l.state == linkHeld && hold == HoldNone {
 		l.state = linkAwake
 	}
 }
@@ -232,11 +248,14 @@ func (s *slot) others(l *link) bool {
 	return false
 }
 
-// catchUp takes in what happened during a turn, while the slot is free.
-func (s *slot) catchUp(ctx context.Context) {
+// catchUp takes in what happened during a turn, while the slot is free. It
+// reports whether anything did.
+func (s *slot) catchUp(ctx context.Context) (some bool) {
 	for len(s.events) > 0 {
 		s.handle(ctx, <-s.events)
+		some = true
 	}
+	return some
 }
 
 // wait blocks until something happens: an event, new settings, or the time to
@@ -307,11 +326,16 @@ func (s *slot) heard(ctx context.Context, l *link, e linkEvent) {
 	case e.packet.Type == wire.NoJob && l.asked:
 		l.answered()
 		s.release(l)
-		s.sleep(ctx, l)
+		if s.hold() == HoldNone && s.steady(ctx, l) {
+			s.sleep(ctx, l)
+		}
 	case e.packet.Type == wire.Noop && l.state == linkAsleep:
 		l.state = linkAwake
 	case e.packet.Type == wire.Error:
 		s.refused(l, e.packet)
+		s.listen(l)
+	case e.packet.Type == wire.EchoRes:
+		s.echoed(l)
 		s.listen(l)
 	default: // a NOOP out of turn, an option's answer
 		s.listen(l)

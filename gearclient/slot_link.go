@@ -21,8 +21,8 @@ func (s *slot) startConnecting(ctx context.Context, l *link, delay time.Duration
 	*l = link{server: l.server, number: s.numbers, tries: l.tries, problem: l.problem}
 	ctx, l.stop = context.WithCancel(ctx)
 	c := connecting{link: l, number: l.number, server: l.server, clientID: s.worker.cfg.ClientID(s.number), delay: delay}
-	if now := s.worker.settings.Load(); now.hold != HoldConnected { // s.known may be older: it is what all links have
-		c.functions = now.functions
+	if now := s.worker.settings.Load(); now.holdOf(s.number) != HoldConnected { // s.known may be older: it is what all links have
+		c.declares, c.functions = true, now.functions
 	}
 	s.helpers.Go(func() { s.connect(ctx, c) })
 }
@@ -37,15 +37,22 @@ func (s *slot) connected(ctx context.Context, e linkEvent) {
 		s.startConnecting(ctx, l, reconnectDelay(l.tries, jitter()))
 		return
 	}
-	l.conn, l.registered, l.tries, l.problem = e.conn, e.registered, 0, ""
+	l.conn, l.declared, l.registered, l.tries, l.problem = e.conn, e.declared, e.registered, 0, ""
 	l.state = linkHeld
-	if s.known.hold == HoldNone {
+	if s.hold() == HoldNone {
 		l.state = linkAwake
 	}
-	s.worker.cfg.Events.Ready(s.number, l.server)
+	s.worker.cfg.Events.Ready(s.number, l.server, l.declared)
 	s.applyTo(ctx, l)
 	if l.state == linkHeld {
 		s.listen(l)
+	}
+}
+
+// echoed takes in the answer to the echo after a connection's registration.
+func (s *slot) echoed(l *link) {
+	if l.conn.echoing.CompareAndSwap(true, false) {
+		s.worker.cfg.Events.Ready(s.number, l.server, true)
 	}
 }
 
@@ -107,9 +114,15 @@ func (s *slot) closeAll() {
 // reserve asks whether a GRAB_JOB may be sent on l.
 func (s *slot) reserve(l *link) bool {
 	if s.spare == 0 {
-		if s.worker.cfg.Reserve(s.number) == Leave {
+		round := s.worker.round.Load()
+		switch s.worker.cfg.Reserve(s.number) {
+		case Leave:
 			s.decided = true
 			return false
+		case Rest:
+			s.declined, s.round = true, round
+			return false
+		case Grab:
 		}
 		s.spare++
 	}
@@ -118,10 +131,21 @@ func (s *slot) reserve(l *link) bool {
 	return true
 }
 
+// reserveLast notes a GRAB_JOB on a link that slept, without leave to send it: a
+// job that the server has woken the slot for would lie until somebody polls.
+func (s *slot) reserveLast(l *link) {
+	if s.spare == 0 && s.worker.cfg.Reserve(s.number) == Grab {
+		s.spare++
+	}
+	l.asked, l.extra = true, s.spare == 0
+	s.spare = max(s.spare-1, 0)
+}
+
 // release takes back the reservation of a GRAB_JOB that brought no job. The
-// slot keeps one for the next.
+// slot keeps one for the next, which ends a rest for want of one.
 func (s *slot) release(l *link) {
 	if l.asked && !l.extra {
+		s.declined = false
 		s.spare++
 		s.giveBack(1)
 	}
@@ -130,9 +154,13 @@ func (s *slot) release(l *link) {
 
 // giveBack gives back all reservations but those to keep.
 func (s *slot) giveBack(keep int) {
+	if s.spare <= keep {
+		return
+	}
 	for ; s.spare > keep; s.spare-- {
 		s.worker.cfg.Release(s.number)
 	}
+	s.worker.released()
 }
 
 // sleep tells the server to wake the slot when there is a job, and listens.
@@ -207,8 +235,7 @@ func (s *slot) lastJob(ctx context.Context, l *link) bool {
 	return err == nil
 }
 
-// lastGrab asks for a job on a link that slept, without leave to: a job that
-// the server has woken the slot for would lie until somebody polls.
+// lastGrab asks for a job on a link that slept.
 func (s *slot) lastGrab(ctx context.Context, l *link) bool {
 	for !s.own() {
 		s.handle(ctx, <-s.events)
@@ -216,11 +243,8 @@ func (s *slot) lastGrab(ctx context.Context, l *link) bool {
 	if l.state == linkDown { // lost just now
 		return false
 	}
-	if s.spare == 0 && s.worker.cfg.Reserve(s.number) == Grab {
-		s.spare++
-	}
-	l.asked, l.extra, l.slept = true, s.spare == 0, false
-	s.spare = max(s.spare-1, 0)
+	s.reserveLast(l)
+	l.slept = false
 	return l.conn.write(grab) == nil
 }
 

@@ -22,12 +22,18 @@ func never() bool { return false }
 // serve asks l for jobs and performs them until it has none, its turn is over,
 // or something else is to be done first.
 func (s *slot) serve(ctx context.Context, l *link) {
-	if s.known.hold != HoldNone && !l.slept {
+	held := s.hold() != HoldNone
+	if held && !l.slept {
 		l.state = linkHeld
 		s.listen(l)
 		return
 	}
-	if !s.claim(ctx) || !s.reserve(l) {
+	if !s.claim(ctx) {
+		return
+	}
+	if held {
+		s.reserveLast(l)
+	} else if !s.reserve(l) {
 		return
 	}
 	l.slept = false
@@ -124,7 +130,9 @@ func (s *slot) answer(ctx context.Context, l *link, patience time.Duration) (wir
 			return wire.Packet{}, err
 		}
 		switch p.Type { //nolint:exhaustive // every other one is wrong here
-		case wire.Noop, wire.OptionRes, wire.EchoRes:
+		case wire.Noop, wire.OptionRes:
+		case wire.EchoRes:
+			s.echoed(l)
 		case wire.Error:
 			s.refused(l, p)
 		case wire.NoJob, wire.JobAssign, wire.JobAssignUniq, wire.JobAssignAll:

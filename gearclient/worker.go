@@ -22,6 +22,9 @@ type Worker struct {
 	cfg      WorkerConfig
 	settings atomic.Pointer[settings]
 	alone    atomic.Bool // there is one slot
+	// round counts what may have made a reservation free: a slot that rests since
+	// there was none asks again when it has changed.
+	round atomic.Uint64
 
 	mu       sync.Mutex
 	slots    map[int]*slot // those that run
@@ -30,14 +33,6 @@ type Worker struct {
 	running  context.Context //nolint:containedctx // of Run, for slots that SetSlots starts; nil before and after
 	alive    int             // goroutines of slots
 	ended    *sync.Cond      // of mu: alive has become less
-}
-
-// settings are what can change while a worker runs. They are replaced whole;
-// a slot takes them over where that is safe.
-type settings struct {
-	servers   []string
-	functions []string // in the order in which they are sent: lowest priority first
-	hold      Hold
 }
 
 // NewWorker checks the configuration. Nothing is started or connected before
@@ -79,7 +74,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Drain makes the worker take no more jobs: idle slots leave their servers at
+// Drain makes the worker take no more jobs: idle slots, resting ones too, leave their servers at
 // once, busy ones when their job is done. It does not block; Run returns when
 // all have left. It may be called again, and before Run.
 func (w *Worker) Drain() {
@@ -91,11 +86,30 @@ func (w *Worker) Drain() {
 	}
 }
 
-// Go sets how far the slots may go. Raising a hold again holds back slots as
+// Go sets how far the slots may go: the first so many of them, or all if slots is
+// 0; the others keep their hold. A connected slot that is let register says so with
+// Ready when the server has answered. Raising a hold again holds back slots as
 // they come to their next GRAB_JOB, without taking registrations back. It does
 // not block.
-func (w *Worker) Go(hold Hold) {
-	w.update(func(s *settings) { s.hold = hold })
+func (w *Worker) Go(hold Hold, slots int) {
+	w.update(func(s *settings) { s.setHold(hold, slots) })
+}
+
+// Rest makes every slot rest as soon as it has nothing in hand: it takes no more
+// jobs and is not woken for one, but stays registered, also with servers that it
+// connects to later. One that sleeps first asks each server that it sleeps on for
+// a last job, since that one may have spent its wake-up for a job on it, and
+// performs it. Rested says when a slot has come to rest. It does not block; a rest
+// ends with [Worker.Resume] or [Worker.Drain].
+func (w *Worker) Rest() {
+	w.update(func(s *settings) { s.rest = true })
+}
+
+// Resume ends every rest, those that Reserve began too: each slot asks Reserve
+// anew. It does not block.
+func (w *Worker) Resume() {
+	w.round.Add(1)
+	w.update(func(s *settings) { s.rest = false })
 }
 
 // SetFunctions replaces the functions, the one with the highest priority
@@ -168,6 +182,17 @@ func (w *Worker) update(change func(*settings)) {
 	next := *w.settings.Load()
 	change(&next)
 	w.settings.Store(&next)
+	for _, s := range w.slots {
+		s.poke()
+	}
+}
+
+// released is told that there are free reservations: slots that rest for want of
+// one ask again.
+func (w *Worker) released() {
+	w.round.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, s := range w.slots {
 		s.poke()
 	}

@@ -31,6 +31,10 @@ const (
 	Grab Decision = iota
 	// Leave makes the slot leave its servers for good.
 	Leave
+	// Rest makes the slot rest as [Worker.Rest] does, until there may be a
+	// reservation for it: it asks again when another slot has released one, and
+	// after [Worker.Resume].
+	Rest
 )
 
 // WorkerConfig configures a [Worker]. Servers, Functions and Handler are
@@ -60,9 +64,11 @@ type WorkerConfig struct {
 	// Reserve is asked before a GRAB_JOB, on the slot's goroutine; nil always
 	// grabs. Each Grab is followed by a job or by one Release. While a slot
 	// sleeps it keeps one reservation, so that it can take the job that wakes
-	// it: left to lie, that job would wait until somebody polls. For the same
-	// reason a slot that leaves while it sleeps on several servers may perform
-	// more jobs than it has reservations, at most one for each server but one.
+	// it: left to lie, that job would wait until somebody polls. So as long as
+	// not all of a number of reservations have become jobs, some slot listens,
+	// although the others may rest. For the same reason a slot that leaves or
+	// rests while it sleeps on several servers may perform more jobs than it has
+	// reservations, at most one for each server but one.
 	Reserve func(slot int) Decision
 	// Release takes back a reservation that brought no job. Nil is allowed.
 	Release func(slot int)
@@ -81,8 +87,11 @@ type WorkerConfig struct {
 // WorkerEvents are called as things happen, on the goroutine of the slot that
 // they concern, which waits for them: they must not block for long.
 type WorkerEvents struct {
-	// Ready: the slot is registered with the server, which has answered.
-	Ready func(slot int, server string)
+	// Ready: the slot is connected to the server, which has answered, and has
+	// registered its functions before unless it is under HoldConnected. If that
+	// hold is lowered, Ready comes again when the server has answered after the
+	// registration, and so counts the slot in its status.
+	Ready func(slot int, server string, registered bool)
 	// Lost: the slot lost the server or could not reach it. It tries again, and
 	// says no more until the reason is another one.
 	Lost func(slot int, server string, err error)
@@ -94,6 +103,10 @@ type WorkerEvents struct {
 	// It is also called for jobs that were answered without the handler, such
 	// as one that is too large.
 	Done func(job *Job, r Result, err error)
+	// Rested: the slot has come to rest after [Worker.Rest], or since Reserve said
+	// so: it has nothing in hand, asks for nothing, and sleeps nowhere. It is called
+	// once for each time that either of them began.
+	Rested func(slot int)
 	// Left: the slot has left every server and performs no more jobs.
 	Left func(slot int)
 	// Undelivered: the server did not take a job's answer, or may not have.
@@ -157,7 +170,7 @@ func (c WorkerConfig) withDefaults() (WorkerConfig, error) {
 // withDefaults makes every event callable.
 func (e WorkerEvents) withDefaults() WorkerEvents {
 	if e.Ready == nil {
-		e.Ready = func(int, string) {}
+		e.Ready = func(int, string, bool) {}
 	}
 	if e.Lost == nil {
 		e.Lost = func(int, string, error) {}
@@ -170,6 +183,9 @@ func (e WorkerEvents) withDefaults() WorkerEvents {
 	}
 	if e.Done == nil {
 		e.Done = func(*Job, Result, error) {}
+	}
+	if e.Rested == nil {
+		e.Rested = func(int) {}
 	}
 	if e.Left == nil {
 		e.Left = func(int) {}

@@ -199,7 +199,7 @@ type readyWorker struct {
 func startReady(t *testing.T, cfg gearclient.WorkerConfig) readyWorker {
 	t.Helper()
 	ready := make(chan struct{})
-	cfg.Events.Ready = func(int, string) { close(ready) }
+	cfg.Events.Ready = func(int, string, bool) { close(ready) }
 	cfg.Events.Undelivered = func(job *gearclient.Job, err error) { t.Errorf("answer of %s: %v", job.Handle(), err) }
 	w, err := gearclient.NewWorker(cfg)
 	if err != nil {
@@ -227,7 +227,7 @@ func comeAndGo(t *testing.T, cfg gearclient.WorkerConfig) {
 	r.drain(t)
 }
 
-// TestChangesUnderLoad pauses functions, holds, and changes slots and servers
+// TestChangesUnderLoad pauses functions, holds, rests, and changes slots and servers
 // all the time, which no client may notice either.
 func TestChangesUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -251,19 +251,23 @@ func TestChangesUnderLoad(t *testing.T) {
 func change(t *testing.T, w *runningWorker, a, b string) {
 	t.Helper()
 	var err error
-	switch rand.IntN(6) {
+	switch rand.IntN(8) {
 	case 0:
 		err = w.SetFunctions([]string{"other"})
 	case 1:
 		err = w.SetFunctions([]string{"reverse", "other"})
 	case 2:
-		w.Go(gearclient.Hold(rand.IntN(2)))
+		w.Go(gearclient.Hold(rand.IntN(2)), rand.IntN(3))
 	case 3:
 		w.SetSlots(1 + rand.IntN(4))
 	case 4:
 		err = w.SetServers([]string{a})
 	case 5:
 		err = w.SetServers([]string{b, a})
+	case 6:
+		w.Rest()
+	case 7:
+		w.Resume()
 	}
 	if err != nil {
 		t.Error(err)

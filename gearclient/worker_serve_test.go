@@ -41,7 +41,7 @@ func TestRegistrationOrderAndName(t *testing.T) {
 	startWorker(t, gearclient.WorkerConfig{
 		Servers: []string{s.Addr()}, Functions: []string{"a", "b", "a", "c"},
 		ClientID: func(slot int) string { return fmt.Sprintf("web1/%d", slot+3) },
-		Events:   gearclient.WorkerEvents{Ready: func(_ int, server string) { ready <- server }},
+		Events:   gearclient.WorkerEvents{Ready: func(_ int, server string, _ bool) { ready <- server }},
 	})
 	if got := testutil.Receive(t, "ready", ready); got != s.Addr() {
 		t.Errorf("ready with %q", got)
@@ -314,7 +314,7 @@ func TestLostIsToldOnce(t *testing.T) {
 	ready := make(chan struct{})
 	cfg := gearclient.WorkerConfig{Servers: []string{s.Addr()}, Events: gearclient.WorkerEvents{
 		Lost:  func(int, string, error) { losses.Add(1) },
-		Ready: func(int, string) { close(ready) },
+		Ready: func(int, string, bool) { close(ready) },
 	}}
 	cfg.Dial = dialFunc(func() bool { refuse = dials.Add(1) < 5; return refuse })
 	startWorker(t, cfg)

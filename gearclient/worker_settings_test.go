@@ -45,12 +45,13 @@ func TestHoldLevels(t *testing.T) {
 	s := geartest.Start(t, geartest.Conn(script(
 		geartest.Expect(wire.EchoReq, geartest.Any), geartest.Send(wire.EchoRes, "ready?"),
 		silence(), connected.steps(),
-		geartest.Expect(wire.CanDo, "reverse"), wakes, silence(), registered.steps(),
+		geartest.Expect(wire.CanDo, "reverse"), geartest.Expect(wire.EchoReq, geartest.Any), geartest.Send(wire.EchoRes, "ready?"),
+		wakes, silence(), registered.steps(),
 		grabs, assigns("H:t:1", "abc"), completes("H:t:1", "cba"), noJob, sleeps, geartest.Signal(over), rests(),
 	)...))
 	w := startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}, Hold: gearclient.HoldConnected})
-	connected.then(t, func() { w.Go(gearclient.HoldRegistered) })
-	registered.then(t, func() { w.Go(gearclient.HoldNone) })
+	connected.then(t, func() { w.Go(gearclient.HoldRegistered, 0) })
+	registered.then(t, func() { w.Go(gearclient.HoldNone, 0) })
 	testutil.Receive(t, "the script", over)
 }
 
@@ -65,7 +66,7 @@ func TestHoldAgain(t *testing.T) {
 		wakes, silence(), geartest.Signal(over), leaves,
 	)...))
 	w := startWorker(t, gearclient.WorkerConfig{Servers: []string{s.Addr()}})
-	asleep.then(t, func() { w.Go(gearclient.HoldRegistered) })
+	asleep.then(t, func() { w.Go(gearclient.HoldRegistered, 0) })
 	testutil.Receive(t, "the script", over)
 }
 
@@ -172,7 +173,7 @@ func TestSlotsChange(t *testing.T) {
 	w := startWorker(t, gearclient.WorkerConfig{
 		Servers: []string{s.addr}, Slots: 2,
 		Events: gearclient.WorkerEvents{
-			Ready: func(int, string) { ready.Add(1) }, Left: func(int) { left.Add(1) },
+			Ready: func(int, string, bool) { ready.Add(1) }, Left: func(int) { left.Add(1) },
 		},
 	})
 	is := func(n int32) func() bool {
@@ -196,7 +197,7 @@ func TestSlotsChangeAtAnyMoment(t *testing.T) {
 		w := startWorker(t, gearclient.WorkerConfig{Servers: []string{s.addr}, Slots: 2})
 		for n := range 6 {
 			w.SetSlots(n % 3)
-			w.Go(gearclient.Hold(n % 2))
+			w.Go(gearclient.Hold(n%2), n%3)
 		}
 		w.Drain()
 		_ = testutil.Receive(t, "the end", w.ended)

@@ -146,10 +146,10 @@ func (c *contract) do(f func(p *performer) error) (*workerpb.Done, error) {
 	return &workerpb.Done{}, nil
 }
 
-// Go lowers the hold.
+// Go lowers the hold, for all slots or the first ones.
 func (c *contract) Go(_ context.Context, req *workerpb.GoRequest) (*workerpb.Done, error) {
 	return c.do(func(p *performer) error {
-		p.worker.Go(holdOf(req.GetHold()))
+		p.worker.Go(holdOf(req.GetHold()), int(req.GetSlots()))
 		return nil
 	})
 }

@@ -204,7 +204,7 @@ func (b byHand) workerConfig(servers []string, slots int) gearclient.WorkerConfi
 			return gearclient.Result{Data: data}
 		},
 		Events: gearclient.WorkerEvents{
-			Ready: func(_ int, server string) { log.Info("ready", "server", server) },
+			Ready: func(_ int, server string, _ bool) { log.Info("ready", "server", server) },
 			Lost:  func(_ int, server string, err error) { log.Warn("lost the job server", "server", server, "error", err) },
 			Done: func(job *gearclient.Job, _ gearclient.Result, err error) {
 				log.Info("job done", "function", job.Function(), "job", job.Handle(), "error", err)

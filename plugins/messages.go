@@ -29,10 +29,14 @@ func leftEvent(done, failed uint64) *workerpb.Event {
 	return &workerpb.Event{Event: &workerpb.Event_Left{Left: &workerpb.Left{Counters: c}}}
 }
 
-// ready says that a slot is registered with a server.
-func (p *performer) ready(slot int, server string) {
+func restedEvent(slot int) *workerpb.Event {
+	return &workerpb.Event{Event: &workerpb.Event_Rested{Rested: &workerpb.Rested{Slot: number(slot)}}}
+}
+
+// ready says that a slot is connected to a server, or registered with it too.
+func (p *performer) ready(slot int, server string, registered bool) {
 	p.events.put(&workerpb.Event{Event: &workerpb.Event_Ready{Ready: &workerpb.Ready{
-		Slot: number(slot), Server: p.serverName(server),
+		Slot: number(slot), Server: p.serverName(server), Registered: registered,
 	}}})
 }
 
@@ -52,7 +56,7 @@ func (p *performer) undelivered(job *gearclient.Job, err error) {
 
 // jobID is how the manager knows a job.
 func (p *performer) jobID(job *gearclient.Job, hash uint64) *workerpb.JobID {
-	return &workerpb.JobID{Server: p.serverName(job.Server()), Handle: text(job.Handle()), Hash: hash}
+	return &workerpb.JobID{Server: p.serverName(job.Server()), Handle: text(job.Handle()), Hash: hash, Unique: text(job.Unique())}
 }
 
 // hash is that of a job that is over. Its slot's record has it as long as no

@@ -43,6 +43,8 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 		f = &workerpb.Function{Name: gj.Function()} // taken away while it was on its way here
 	}
 	t := &task{Job: gj, f: f, hash: jobrecord.Hash(gj.Function(), gj.Unique(), gj.Workload())}
+	p.inHand.Add(1)
+	defer p.inHand.Add(-1)
 	suspect := p.suspects.find(p.key(t))
 	p.count(a, &p.taken)
 	if suspect.GetFail() {
@@ -78,6 +80,7 @@ func (p *performer) begin(a *assignment, t *task) {
 			Function: uint16(t.f.GetIndex()),                   //nolint:gosec // as above
 			Handle:   t.Handle(),
 			Hash:     t.hash,
+			Unique:   t.Unique(),
 		}, jobrecord.Now(), len(t.Workload()))
 	}
 }
@@ -95,6 +98,7 @@ func (p *performer) jobDone(job *gearclient.Job, r gearclient.Result, err error)
 			p.retire("max_memory", fmt.Sprintf("%d bytes resident, limit %d", rss, limit))
 		}
 	}
+	p.rest.jobDone()
 }
 
 // account counts a job that is over. One that was given back is none.

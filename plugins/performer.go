@@ -39,9 +39,12 @@ type performer struct {
 	failed   atomic.Uint64
 	stuck    atomic.Int64 // slots with a handler that does not return
 	exiting  atomic.Bool  // exit has been called
+	inHand   atomic.Int64 // handlers that run
+	began    time.Time
 	lifetime *time.Timer
 
 	retiring sync.Once
+	rest     *rest // nil: a worker that retires leaves by itself
 }
 
 // newPerformer prepares the work that req describes.
@@ -52,7 +55,7 @@ func newPerformer(d *definition, req *workerpb.RunRequest, gone <-chan struct{},
 	}
 	p := &performer{
 		def: d, events: newEventQueue(), gone: gone, exit: exit, company: newCompany(),
-		suspects: newSuspectList(req.GetSuspects()), maxResult: maxResult(a.limits),
+		suspects: newSuspectList(req.GetSuspects()), maxResult: maxResult(a.limits), began: time.Now(),
 	}
 	p.log = &logHandler{events: p.events, level: new(slog.LevelVar)}
 	p.log.level.Set(level(a.verbosity))
@@ -65,6 +68,9 @@ func newPerformer(d *definition, req *workerpb.RunRequest, gone <-chan struct{},
 	if p.worker, err = gearclient.NewWorker(p.workerConfig(a, req.GetHold())); err != nil {
 		p.close()
 		return nil, err
+	}
+	if req.GetRests() {
+		p.rest = newRest(p)
 	}
 	p.lifetime = time.AfterFunc(time.Hour, func() { p.retire("max_lifetime", "") })
 	p.setLifetime(a.limits)
@@ -100,6 +106,7 @@ func (p *performer) workerConfig(a *assignment, hold workerpb.Hold) gearclient.W
 			Busy:        func(n int) { p.events.put(busyEvent(n)) },
 			Idle:        func(n int) { p.events.put(idleEvent(n)) },
 			Done:        p.jobDone,
+			Rested:      func(n int) { p.rest.slotRested(n) },
 			Left:        func(int) { p.slotLeft() },
 			Undelivered: p.undelivered,
 		},
@@ -133,6 +140,7 @@ func (p *performer) run(ctx context.Context) {
 	close(stop)
 	watch.Wait()
 	p.lifetime.Stop()
+	p.rest.end()
 	p.def.runClose(func(err error) { slog.New(p.log).Error("worker did not close cleanly", "error", err) })
 	p.events.put(leftEvent(p.done.Load(), p.failed.Load()))
 	p.events.close()
@@ -146,10 +154,15 @@ func (p *performer) close() {
 	}
 }
 
-// retire makes the worker leave when its jobs in hand are done, for the first
-// reason that is given.
+// retire makes the worker leave, or rest, when its jobs in hand are done, for the
+// first reason that is given. One that rests leaves for any further reason after
+// which workers do not.
 func (p *performer) retire(reason, detail string) {
 	p.retiring.Do(func() { p.events.put(retiringEvent(reason, detail)) })
+	if p.rest != nil && restsAfter(reason) {
+		p.rest.begin()
+		return
+	}
 	p.worker.Drain()
 }
 
@@ -158,6 +171,9 @@ func (p *performer) reserve(int) gearclient.Decision {
 	limit := p.maxRuns(p.assigned.Load())
 	if n := p.runs.Add(1); limit > 0 && n > limit {
 		p.runs.Add(-1)
+		if p.rest != nil {
+			return gearclient.Rest
+		}
 		return gearclient.Leave
 	}
 	return gearclient.Grab
@@ -181,13 +197,25 @@ func (p *performer) count(a *assignment, jobs *atomic.Int64) {
 	}
 }
 
-// setLifetime starts the timer of the worker's age anew.
+// setLifetime sets the timer of the worker's age.
 func (p *performer) setLifetime(l *workerpb.Limits) {
 	if ms := l.GetMaxLifetimeMs(); ms > 0 {
-		p.lifetime.Reset(time.Duration(ms) * time.Millisecond) //nolint:gosec // a configured duration
+		limit := time.Duration(ms) * time.Millisecond //nolint:gosec // a configured duration
+		p.lifetime.Reset(max(0, limit-time.Since(p.began)))
 		return
 	}
 	p.lifetime.Stop()
+}
+
+// setLimits makes new limits take effect: on slots that rest since all runs were
+// reserved, and on a worker that is over the new ones already.
+func (p *performer) setLimits(a *assignment) {
+	p.setLifetime(a.limits)
+	if limit := p.maxRuns(a); limit > 0 && max(p.taken.Load(), p.over.Load()) >= limit {
+		p.retire("max_runs", fmt.Sprintf("%d jobs", limit))
+		return
+	}
+	p.rest.resume()
 }
 
 // set replaces settings.
@@ -199,10 +227,10 @@ func (p *performer) set(s *workerpb.Settings) error {
 		return err
 	}
 	p.log.level.Set(level(next.verbosity))
-	if s.GetLimits() != nil {
-		p.setLifetime(next.limits)
-	}
 	p.assign(next)
+	if s.GetLimits() != nil {
+		p.setLimits(next)
+	}
 	if err := p.worker.SetServers(next.addresses); err != nil {
 		return fmt.Errorf("set: %w", err)
 	}

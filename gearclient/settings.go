@@ -1,0 +1,34 @@
+package gearclient
+
+// settings are what can change while a worker runs. They are replaced whole;
+// a slot takes them over where that is safe.
+type settings struct {
+	servers   []string
+	functions []string // in the order in which they are sent: lowest priority first
+	holds     []Hold   // of the first slots
+	hold      Hold     // of all others
+	rest      bool     // no slot takes jobs
+}
+
+// holdOf is the hold of a slot.
+func (s *settings) holdOf(slot int) Hold {
+	if slot < len(s.holds) {
+		return s.holds[slot]
+	}
+	return s.hold
+}
+
+// setHold sets the hold of the first so many slots, or of all if slots is 0.
+func (s *settings) setHold(hold Hold, slots int) {
+	if slots <= 0 {
+		s.hold, s.holds = hold, nil
+		return
+	}
+	holds := make([]Hold, max(slots, len(s.holds)))
+	for n := range holds {
+		if holds[n] = hold; n >= slots {
+			holds[n] = s.holdOf(n)
+		}
+	}
+	s.holds = holds
+}
