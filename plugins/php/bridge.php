@@ -164,13 +164,15 @@ final class Control
 }
 
 /**
- * The job record of the slot: a fixed 128 bytes in a file that the manager reads
+ * The job record of the slot: a fixed 192 bytes in a file that the manager reads
  * when it wants to know what the worker does. Its layout is that of the package
  * jobrecord. Each update is one write.
  */
 final class Record
 {
-    private const SIZE = 128;
+    private const SIZE = 192;
+    /** Bytes of a unique that it has room for. */
+    private const UNIQUE = 64;
 
     /** @var resource|null */
     private $file;
@@ -241,7 +243,7 @@ final class Record
     }
 
     /** Notes the job in hand, before it is performed. */
-    public function begin(int $server, int $function, string $handle, int $crc, int $size): void
+    public function begin(int $server, int $function, string $handle, string $unique, int $crc, int $size): void
     {
         $this->start = \hrtime(true);
         $this->workload = $size;
@@ -251,7 +253,10 @@ final class Record
         $this->begun++;
         $this->numbers = \pack('vv', $server, $function);
         $this->crc = $crc;
-        $this->put("\1" . \chr(\strlen($handle)), $handle);
+        if (\strlen($unique) > self::UNIQUE) {
+            $unique = \substr($unique, 0, self::UNIQUE);
+        }
+        $this->put("\1" . \chr(\strlen($handle)), \strlen($unique), $unique === '' ? $handle : \pack('a64', $handle) . $unique);
     }
 
     /** Notes that the answer is out. */
@@ -266,7 +271,7 @@ final class Record
         if ($failed) {
             $this->failed++;
         }
-        $this->put("\0\0", '');
+        $this->put("\0\0", 0, '');
     }
 
     /** Counts a job that was answered without being performed. */
@@ -280,7 +285,7 @@ final class Record
         }
     }
 
-    private function put(string $state, string $handle): void
+    private function put(string $state, int $unique, string $names): void
     {
         $this->version += 2;
         $text = \pack(
@@ -288,7 +293,7 @@ final class Record
             $this->version,
             $state,
             $this->numbers,
-            0,
+            $unique,
             $this->failed,
             $this->start,
             $this->crc,
@@ -297,7 +302,7 @@ final class Record
             $this->done,
             $this->bytes,
             $this->spent
-        ) . $handle;
+        ) . $names;
         if ($this->memory !== null) {
             \FFI::memcpy($this->memory, "\xff", 1); // odd: it changes
             \FFI::memcpy($this->memory + 1, \substr($text, 1), \strlen($text) - 1);
@@ -352,10 +357,14 @@ final class Link
     public $last = false;
     /** @var bool the server has been told that we sleep, and not been asked since: a call for a job may be ours alone */
     public $slept = false;
-    /** @var array|null the last job's handle, function, checksum and size, until the server sends something after its answer */
+    /** @var array|null the last job's handle, function, unique, checksum and size, until the server sends something after its answer */
     public $unheard;
     /** @var string[] functions that the server knows */
     public $functions = [];
+    /** @var bool it has been told what we perform, or that there is nothing just now, and counts us */
+    public $registered = false;
+    /** @var bool an echo is on its way behind that, at whose return the manager is told */
+    public $confirms = false;
     /** @var bool they may be others than it should know */
     public $stale = false;
     /** @var int attempts that have failed, one after the other */
@@ -385,6 +394,7 @@ final class Link
         $this->want = 0;
         $this->large = null;
         $this->parked = $this->last = $this->slept = $this->ready = false;
+        $this->registered = $this->confirms = false;
         $this->functions = [];
         $this->unheard = null;
     }
@@ -984,6 +994,10 @@ final class Worker
     private const SILENCE = 30000000000;
     private const CONNECT = 10000000000;
     private const LEAVE = 5000000000;
+    /** One that rests leaves so long after its last job, if nobody tells it to. */
+    private const REST = 10000000000;
+    /** Reasons to retire for which it may rest: there is time for a successor. */
+    private const RESTFUL = ['max_runs' => true, 'max_lifetime' => true, 'max_memory' => true];
     /** A job shorter than that needs no further look at the control channel. */
     private const LOOK = 1000000;
     private const IDLE = 100000000;
@@ -1040,8 +1054,15 @@ final class Worker
     private $dies = 0;
 
     private $leaving = false;
+    /** @var bool the manager knows that it takes no more jobs than it has; that is final */
     private $retired = false;
     private $leaveBy = 0;
+    /** @var bool whether it rests before it leaves */
+    private $rests = false;
+    private $resting = false;
+    /** @var bool the manager was told that nothing is in hand any more */
+    private $rested = false;
+    private $restBy = 0;
     private $busy = false;
     private $lastJob = 0;
     /** @var Link|null which has the turn */
@@ -1072,6 +1093,7 @@ final class Worker
         $this->clientId = (string) ($slot['client_id'] ?? '');
         $this->record = new Record((string) ($run['record_file'] ?? ''), (int) ($slot['record'] ?? 0));
         $this->hold = (int) ($run['hold'] ?? 0);
+        $this->rests = !empty($run['rests']);
         $this->verbosity = (int) ($run['verbosity'] ?? 0);
         $this->setLimits($run['limits'] ?? []);
         $this->addSuspects($run['suspects'] ?? []);
@@ -1162,7 +1184,8 @@ final class Worker
                 $this->offer();
                 break;
             case 'go':
-                $this->hold = (int) ($body['hold'] ?? 0);
+                $hold = (int) ($body['hold'] ?? 0);
+                $this->hold = $this->resting ? \max(1, $hold) : $hold;
                 $this->offer();
                 break;
             case 'set':
@@ -1293,7 +1316,45 @@ final class Worker
             $this->retired = true;
             $this->control->event('retiring', ['reason' => $reason, 'detail' => $detail]);
         }
-        $this->leave();
+        if ($this->rests && isset(self::RESTFUL[$reason])) {
+            $this->rest();
+        } else {
+            $this->leave();
+        }
+    }
+
+    /**
+     * Stays registered, so that the servers count it until its successor is there, but
+     * asks for no job and does not sleep. A server that may have woken us is asked a
+     * last time.
+     */
+    private function rest(): void
+    {
+        if ($this->resting || $this->leaving) {
+            return;
+        }
+        $this->resting = true;
+        $this->hold = \max(1, $this->hold);
+        $this->restBy = \hrtime(true) + self::REST;
+        foreach ($this->links as $link) {
+            if ($link->slept) {
+                $this->ask($link);
+            } elseif ($link->state === Link::AWAKE) {
+                $link->state = Link::HELD;
+            }
+        }
+    }
+
+    /** Tells, once, when no server owes an answer any more. */
+    private function tellRested(): void
+    {
+        foreach ($this->links as $link) {
+            if ($link->state === Link::ASKED) {
+                return;
+            }
+        }
+        $this->rested = true;
+        $this->control->event('rested');
     }
 
     private function leave(): void
@@ -1351,8 +1412,11 @@ final class Worker
     private function advance(): void
     {
         $now = \hrtime(true);
-        if ($this->dies !== 0 && $now >= $this->dies && !$this->leaving) {
+        if ($this->dies !== 0 && $now >= $this->dies && !$this->retired) {
             $this->retire('max_lifetime', \round(($now - $this->born) / 1e9) . ' s');
+        }
+        if ($this->resting && !$this->rested && !$this->leaving) {
+            $this->tellRested();
         }
         if ($this->questionOpen()) {
             return; // its answer comes first
@@ -1480,8 +1544,8 @@ final class Worker
     private function patience(): array
     {
         $now = \hrtime(true);
-        $next = $this->leaving ? $this->leaveBy : $now + self::POLL;
-        if ($this->dies !== 0 && !$this->leaving) {
+        $next = $this->leaving ? $this->leaveBy : ($this->resting ? $this->restBy : $now + self::POLL);
+        if ($this->dies !== 0 && !$this->retired) {
             $next = \min($next, $this->dies);
         }
         $open = $this->questionOpen();
@@ -1516,18 +1580,26 @@ final class Worker
                         $this->lose($link, 'connect: no answer');
                     }
                     break;
+                case Link::HELD:
+                    if ($link->due === 0) {
+                        break; // it waits for nothing
+                    }
+                    // no break
                 case Link::REGISTERING:
                 case Link::ASKED:
                     if ($late && $link->last) {
                         $this->drop($link);
                     } elseif ($late) {
-                        $patience = $link->state === Link::REGISTERING ? self::CONNECT : self::SILENCE;
+                        $patience = $link->state === Link::ASKED ? self::SILENCE : self::CONNECT;
                         $this->lose($link, 'no answer for ' . \intdiv($patience, 1000000000) . ' s');
                     } elseif ($link->state === Link::ASKED && !$link->parked && $now - $link->asked >= self::PARK) {
                         $link->parked = \count($this->links) > 1;
                     }
                     break;
             }
+        }
+        if ($this->resting && !$this->leaving && $now >= $this->restBy) {
+            $this->leave();
         }
         if ($this->leaving && $now >= $this->leaveBy) {
             foreach ($this->links as $link) {
@@ -1647,6 +1719,7 @@ final class Worker
             $link->out .= Packet::request(Packet::SET_CLIENT_ID, $this->clientId);
         }
         if ($this->hold < 2) {
+            $link->registered = true;
             // The function that is offered last is served first.
             foreach (\array_reverse($this->offered()) as $name) {
                 $link->out .= Packet::request(Packet::CAN_DO, $name);
@@ -1687,7 +1760,7 @@ final class Worker
     private function update(Link $link): void
     {
         if ($this->hold === 0 && $link->state === Link::HELD) {
-            $link->state = Link::AWAKE;
+            $this->wake($link);
         }
         if ($link->state === Link::ASLEEP) {
             $this->wake($link); // to ask first: the server may have woken nobody else for a job of what is taken away
@@ -1697,7 +1770,8 @@ final class Worker
         }
         $link->stale = false;
         $wanted = $this->hold < 2 ? \array_reverse($this->offered()) : [];
-        if ($wanted === $link->functions) {
+        $first = $this->hold < 2 && !$link->registered;
+        if ($wanted === $link->functions && !$first) {
             return;
         }
         foreach (\array_diff($link->functions, $wanted) as $name) {
@@ -1707,6 +1781,11 @@ final class Worker
             $link->out .= Packet::request(Packet::CAN_DO, $name);
         }
         $link->functions = $wanted;
+        if ($first) {
+            $link->out .= Packet::request(Packet::ECHO_REQ, self::ECHO);
+            $link->registered = $link->confirms = true;
+            $link->due = $link->state === Link::HELD ? \hrtime(true) + self::CONNECT : 0;
+        }
         $this->flush($link, self::SILENCE);
     }
 
@@ -1942,6 +2021,8 @@ final class Worker
             case Packet::ECHO_RES:
                 if ($link->state === Link::REGISTERING) {
                     $this->registered($link);
+                } elseif ($link->confirms) {
+                    $this->confirmed($link);
                 }
                 return;
             case Packet::ERROR: // of an answer that came too late, or was sent twice
@@ -1957,10 +2038,25 @@ final class Worker
         $link->failures = 0;
         $link->told = '';
         $link->ready = true;
-        $this->control->event('ready', ['server' => $link->address]);
+        $this->tellReady($link);
         if ($link->stale) {
             $this->update($link);
         }
+    }
+
+    /** The server has heard what we perform, of which it was told later than that we are there. */
+    private function confirmed(Link $link): void
+    {
+        $link->confirms = false;
+        if ($link->state === Link::HELD) {
+            $link->due = 0;
+        }
+        $this->tellReady($link);
+    }
+
+    private function tellReady(Link $link): void
+    {
+        $this->control->event('ready', ['server' => $link->address] + ($link->registered ? ['registered' => true] : []));
     }
 
     private function noJob(Link $link): void
@@ -1974,12 +2070,8 @@ final class Worker
             return;
         }
         $link->parked = false;
-        if ($this->hold !== 0) {
-            $link->state = Link::HELD;
-            $link->due = 0;
-            return;
-        }
-        $link->state = Link::AWAKE;
+        $link->due = 0;
+        $link->state = $this->hold === 0 ? Link::AWAKE : Link::HELD;
         if ($link->stale) {
             $this->update($link);
         }
@@ -2044,7 +2136,7 @@ final class Worker
             $this->lose($link, 'the server sent a job that nobody asked for');
             return;
         }
-        if ($link->parked && $this->turn !== $link && $this->questionOpen() && !$this->leaving) {
+        if ($link->parked && $this->turn !== $link && $this->questionOpen() && !$this->leaving && !$this->resting) {
             $this->lose($link, 'a job came late, while another server was asked');
             return;
         }
@@ -2089,7 +2181,7 @@ final class Worker
                 return;
             }
         }
-        $this->record->begin($link->index, (int) ($f['index'] ?? 0), $handle, $crc, $size);
+        $this->record->begin($link->index, (int) ($f['index'] ?? 0), $handle, $unique, $crc, $size);
         $job = $this->job = new Job($this, $link, $handle, $function, $unique, $workload);
         unset($workload);
         $began = \hrtime(true);
@@ -2205,9 +2297,9 @@ final class Worker
         $delivered = $alive && $this->next($link);
         $this->job = null;
         if ($delivered) {
-            $link->unheard = [$job->handle(), $job->functionName(), $crc, $size];
+            $link->unheard = [$job->handle(), $job->functionName(), $job->unique(), $crc, $size];
         } else {
-            $this->undelivered($link, $job->handle(), $job->functionName(), $crc, $size);
+            $this->undelivered($link, $job->handle(), $job->functionName(), $job->unique(), $crc, $size);
             if ($link->state !== Link::DOWN && $link->state !== Link::GONE) {
                 $this->lose($link, 'the connection broke while a job was performed');
             }
@@ -2247,6 +2339,10 @@ final class Worker
             }
         }
         $now = \hrtime(true);
+        if ($this->resting) {
+            $this->restBy = $now + self::REST;
+            $link->out .= Packet::request(Packet::ECHO_REQ, self::ECHO); // so that it is known when the answer was heard
+        }
         if ($link->state !== Link::AWAKE || $this->turnOver($now) || $this->dies !== 0 && $now >= $this->dies) {
             return $this->flush($link, self::SILENCE);
         }
@@ -2254,13 +2350,13 @@ final class Worker
         return $link->stream !== null;
     }
 
-    /** Leaves after a job that was the last one. */
+    /** Rests or leaves after a job that was the last one, even if a higher limit has been set since that was said. */
     private function retireIfOver(): void
     {
         if ($this->maxMemory > 0 && ($memory = self::resident()) > $this->maxMemory) {
             $this->retire('max_memory', "$memory bytes resident, limit {$this->maxMemory}");
         }
-        if ($this->maxRuns > 0 && $this->begun >= $this->maxRuns) {
+        if ($this->retired || $this->maxRuns > 0 && $this->begun >= $this->maxRuns) {
             $this->retire('max_runs', $this->maxRuns . ' jobs');
         }
     }
@@ -2294,10 +2390,10 @@ final class Worker
         }
     }
 
-    private function undelivered(Link $link, string $handle, string $function, int $crc, int $size): void
+    private function undelivered(Link $link, string $handle, string $function, string $unique, int $crc, int $size): void
     {
         $this->control->event('undelivered', [
-            'job' => ['server' => $link->address, 'handle' => $handle, 'hash' => self::hash($crc, $size)],
+            'job' => ['server' => $link->address, 'handle' => $handle, 'hash' => self::hash($crc, $size), 'unique' => $unique],
             'function' => $function,
             'error' => 'the connection to the job server is closed',
         ]);

@@ -62,7 +62,7 @@ func TestBridgeKeepsItsRecord(t *testing.T) {
 		}
 		got.Start = 0
 		want := jobrecord.Snapshot{Job: jobrecord.Job{
-			Server: 7, Function: 0x1232, Handle: "H:host:1", Hash: jobrecord.Hash("gate", "u", []byte(gate)),
+			Server: 7, Function: 0x1232, Handle: "H:host:1", Unique: "u", Hash: jobrecord.Hash("gate", "u", []byte(gate)),
 		}, Busy: true, Begun: 1}
 		if got != want {
 			t.Errorf("in the job:\ngot  %+v\nwant %+v", got, want)

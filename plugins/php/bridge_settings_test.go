@@ -23,13 +23,24 @@ func TestBridgeHolds(t *testing.T) {
 	goOn, quiet, asked := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s := geartest.Start(t, speaks(
 		geartest.Expect(wire.SetClientID, clientID), geartest.Expect(wire.EchoReq, echoed), geartest.Send(wire.EchoRes, echoed),
-		wakes, connected.steps(), geartest.Expect(wire.CanDo, "upper"), geartest.Expect(wire.CanDo, "reverse"),
-		wakes, registered.steps(), geartest.ExpectSilence(goOn), geartest.Signal(quiet), asks, noJob, sleeps, geartest.Signal(asked), asks, noJob, closes,
+		wakes, connected.steps(),
+		geartest.Expect(wire.CanDo, "upper"), geartest.Expect(wire.CanDo, "reverse"), geartest.Expect(wire.EchoReq, echoed),
+		wakes, registered.steps(), geartest.Send(wire.EchoRes, echoed), geartest.ExpectSilence(goOn), geartest.Signal(quiet), asks, noJob, sleeps, geartest.Signal(asked), asks, noJob, closes,
 	))
 	b := startBridge(t, at(s.Addr()), performing("reverse", "upper"), held(workerpb.Hold_HOLD_CONNECTED))
-	await[*workerpb.Event_Ready](t, b)
+	if await[*workerpb.Event_Ready](t, b).Ready.GetRegistered() {
+		t.Error("it says that it is registered before it is")
+	}
 	connected.then(t, func() { b.tell(t, "go", &workerpb.GoRequest{Hold: workerpb.Hold_HOLD_REGISTERED}) })
-	registered.then(t, func() { b.sync(t) })
+	registered.then(t, func() {
+		b.sync(t)
+		if got := len(taken[*workerpb.Event_Ready](b)); got != 1 {
+			t.Errorf("ready was told %d times before the server answered", got)
+		}
+	})
+	if got := await[*workerpb.Event_Ready](t, b).Ready; !got.GetRegistered() || got.GetServer() != s.Addr() {
+		t.Errorf("registered: %v", got)
+	}
 	close(goOn)
 	testutil.Receive(t, "silence", quiet)
 	b.tell(t, "go", &workerpb.GoRequest{})
@@ -65,7 +76,8 @@ func TestBridgeGoesEarly(t *testing.T) {
 	registering, asked := newMoment(), make(chan struct{})
 	s := geartest.Start(t, speaks(
 		geartest.Expect(wire.SetClientID, clientID), geartest.Expect(wire.EchoReq, echoed), registering.steps(),
-		geartest.Send(wire.EchoRes, echoed), geartest.Expect(wire.CanDo, "reverse"), asks, geartest.Signal(asked), rests,
+		geartest.Send(wire.EchoRes, echoed), geartest.Expect(wire.CanDo, "reverse"), geartest.Expect(wire.EchoReq, echoed),
+		asks, geartest.Signal(asked), rests,
 	))
 	b := startBridge(t, at(s.Addr()), held(workerpb.Hold_HOLD_CONNECTED))
 	registering.then(t, func() {
