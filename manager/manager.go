@@ -52,6 +52,9 @@ type Config struct {
 	// StartConcurrency is how many workers are started at a time. Two for each
 	// processor if zero.
 	StartConcurrency int
+	// KeepState has suspect jobs survive a restart also where Settings names no
+	// state directory: a usual one is chosen. Without it, nothing is kept then.
+	KeepState bool
 	// Logger gets a line for each event.
 	Logger zerolog.Logger
 	// OnEvent is given each event too. It is called from many goroutines, must
@@ -95,6 +98,7 @@ type Manager struct {
 	php     *interpreter
 	ledger  *ledger
 	reach   *servers
+	keeper  *keeper // nil before Start, and if no state is kept; guarded by mu
 
 	background sync.WaitGroup // pool loops, and those that deal with leftovers
 
@@ -197,6 +201,7 @@ func (m *Manager) open() (err error) {
 // close gives back what open made. The supervisor is stopped by Stop.
 func (m *Manager) close() {
 	m.reach.close()
+	m.closeState()
 	if m.roster != nil {
 		_ = m.roster.close() // it is removed
 	}
@@ -245,6 +250,9 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.mu.Unlock()
 	if again {
 		return ErrStarted
+	}
+	if err := m.openState(); err != nil {
+		return fmt.Errorf("start manager: %w", err)
 	}
 	plan := m.cfg.Plan
 	if plan == nil {

@@ -44,10 +44,17 @@ type JobReleased struct {
 	Quarantined bool // it would not have been run again
 }
 
+// Name is "job_released".
+func (JobReleased) Name() string { return "job_released" }
+
+// About says what it is about.
+func (e JobReleased) About() About { return About{}.at(e.Function, e.Server, e.Handle) }
+
 func (e JobReleased) log(log zerolog.Logger) {
 	log = always(log)
-	line := log.Info().Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle)
-	line.Msg("job released")
+	log.Info().Str(logging.FieldFunction, e.Function).Str(logging.FieldServer, e.Server).Str(logging.FieldHandle, e.Handle).
+		Func(func(line *zerolog.Event) { text(line, logging.FieldUnique, e.Unique) }).
+		Bool(logging.FieldQuarantined, e.Quarantined).Msg("job released")
 }
 
 // NotSuspectError says that there is nothing to release.

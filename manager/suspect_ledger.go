@@ -107,6 +107,11 @@ func (l *ledger) expire(now time.Time) {
 
 func (l *ledger) change() {
 	l.version++
+	l.touch()
+}
+
+// touch has the list written again. It needs no lock.
+func (l *ledger) touch() {
 	select {
 	case l.changed <- struct{}{}:
 	default:
