@@ -61,6 +61,8 @@ type load struct {
 	failed  atomic.Int64
 	slowest atomic.Int64 // nanoseconds
 	stop    chan struct{}
+
+	stopOnce sync.Once
 }
 
 func newLoad() *load { return &load{runs: map[string]int{}, stop: make(chan struct{})} }
@@ -117,11 +119,22 @@ func (l *load) one(t *testing.T, c *gearclient.Client, workload string) {
 	}
 }
 
+// oneOf submits a job to a server and waits for it.
+func (l *load) oneOf(t *testing.T, server string) {
+	t.Helper()
+	l.one(t, jobtest.NewClient(t, server), "abcba")
+}
+
+// stopSubmitting stops the clients when their jobs are done.
+func (l *load) stopSubmitting() {
+	l.stopOnce.Do(func() { close(l.stop) })
+	l.clients.Wait()
+}
+
 // end stops the clients and checks that every job ran once.
 func (l *load) end(t *testing.T) {
 	t.Helper()
-	close(l.stop)
-	l.clients.Wait()
+	l.stopSubmitting()
 	twice := 0
 	for _, n := range l.runs {
 		if n != 1 {
