@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -466,20 +467,25 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 			defer mu.Unlock()
 			events = append(events, e)
 		})
+		told := func() []Event {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(events)
+		}
 		for i := range 5 {
 			l.charge(aCharge(fmt.Sprint(i)))
 			pass(saveAgain)
 		}
-		if len(events) != 1 || len(only[StateNotKept](events)) != 1 {
-			t.Errorf("events %+v", events)
+		if len(told()) != 1 || len(only[StateNotKept](told())) != 1 {
+			t.Errorf("events %+v", told())
 		}
 		if err := os.RemoveAll(inTheWay); err != nil {
 			t.Error(err)
 		}
 		pass(saveAgain)
 		want(t, path, 5)
-		if len(events) != 2 || len(only[StateKept](events)) != 1 {
-			t.Errorf("events %+v", events)
+		if len(told()) != 2 || len(only[StateKept](told())) != 1 {
+			t.Errorf("events %+v", told())
 		}
 		k.close()
 	})
