@@ -25,19 +25,22 @@ func TestContendersAreConsistent(t *testing.T) {
 				t.Errorf("%s is compared with %q, which is not there", c.id, rival.id)
 			}
 		}
-		if c.crowd && (!c.managed || len(c.against) > 0) {
-			t.Errorf("%s is a crowd without a manager, or compared by speed", c.id)
+		if c.table != speedTable && (!c.managed || len(c.against) > 0) {
+			t.Errorf("%s is a crowd or operated without a manager, or compared by speed", c.id)
 		}
 	}
 }
 
 func TestManagerConfig(t *testing.T) {
 	t.Parallel()
-	got := managerConfig("127.0.0.1:4730", "/tmp/w", "include = reverse\n", "[reverse]\n", 4)
+	got := managerConfig("127.0.0.1:4730", "/tmp/w", "/tmp/h", "include = reverse\n", "[reverse]\n", plan{workers: 4, maxRuns: 100})
 	want := `[GearmanManager]
 host = 127.0.0.1:4730
 worker_dir = /tmp/w
+runtime_dir = /tmp/h/run
+state_dir = /tmp/h/state
 max_worker_lifetime = 0
+max_runs_per_worker = 100
 include = reverse
 
 [reverse]
@@ -52,7 +55,7 @@ dedicated_count = 4
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]string{
-		"":           {"plugin", "exec", "phpworker", "php", "phpchild", "c", "gearman", "crowd", "crowd-preload", "crowd-apart"},
+		"":           {"plugin", "exec", "phpworker", "php", "phpchild", "c", "gearman", "crowd", "crowd-preload", "crowd-apart", "op-plugin", "op-php", "op-fork"},
 		"c,plugin":   {"plugin", "c"},
 		"gearman":    {"gearman"},
 		"perl":       nil,
@@ -60,7 +63,7 @@ func TestChoose(t *testing.T) {
 		"plugin, c ": nil,
 	}
 	for list, want := range tests {
-		got, err := choose(contenders(), list)
+		got, err := choose(contenders(), list, "")
 		if (err != nil) != (want == nil) {
 			t.Errorf("choose(%q): %v", list, err)
 		}
@@ -72,15 +75,43 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// Rows and tables that are asked for both have to fit.
+func TestChooseTables(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		rows, tables string
+		want         []string
+	}{
+		{"", "operation", []string{"op-plugin", "op-php", "op-fork"}},
+		{"op-fork,c", "speed,operation", []string{"c", "op-fork"}},
+		{"op-fork", "", []string{"op-fork"}},
+		{"", "operations", nil},
+	}
+	for _, tt := range tests {
+		got, err := choose(contenders(), tt.rows, tt.tables)
+		if (err != nil) != (tt.want == nil) {
+			t.Errorf("choose(%q, %q): %v", tt.rows, tt.tables, err)
+		}
+		if err == nil {
+			if diff := cmp.Diff(tt.want, ids(got)); diff != "" {
+				t.Errorf("choose(%q, %q) (-want +got):\n%s", tt.rows, tt.tables, diff)
+			}
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	got, err := parse([]string{"-rows", "c", "-runs", "2", "-time", "100ms", "-json"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := options{rows: "c", runs: 2, length: 100 * time.Millisecond, json: true}
+	want := options{rows: "c", runs: 2, operationRuns: 2, length: 100 * time.Millisecond, json: true}
 	if got != want {
 		t.Errorf("options = %+v, want %+v", got, want)
+	}
+	if got, err := parse([]string{"-tables", "crowd"}, io.Discard); err != nil || got.runs != 5 || got.operationRuns != 3 || got.tables != "crowd" {
+		t.Errorf("options without -runs = %+v, %v", got, err)
 	}
 	for _, bad := range []string{"-runs 0", "-time 0s", "-time -1s", "-what", "more"} {
 		if _, err := parse(strings.Fields(bad), io.Discard); err == nil {

@@ -44,13 +44,16 @@ func (b *bench) crowd(ctx context.Context, f *fleet) error {
 		return err
 	}
 	note(managerMemory, float64(own)/(1<<20))
-	return f.killSome(ctx, func(took time.Duration) { note(successorAfter, milliseconds(took)) })
+	return f.killSome(ctx, func(_ stat, took time.Duration) error {
+		note(successorAfter, milliseconds(took))
+		return nil
+	})
 }
 
 // killSome kills workers, one after the other, until it has noted crowdKills times
 // that a successor took. One whose successor was there before anybody looked, as
 // this program did not run in between, is passed over.
-func (f *fleet) killSome(ctx context.Context, note func(time.Duration)) error {
+func (f *fleet) killSome(ctx context.Context, note func(victim stat, took time.Duration) error) error {
 	noted := 0
 	var last error
 	for _, p := range f.workers {
@@ -60,7 +63,9 @@ func (f *fleet) killSome(ctx context.Context, note func(time.Duration)) error {
 		took, err := f.replace(ctx, p)
 		switch {
 		case err == nil:
-			note(took)
+			if err := note(p, took); err != nil {
+				return err
+			}
 			noted++
 		case errors.Is(err, errNotMissed):
 			last = err

@@ -25,7 +25,7 @@ func crowdColumns() []column {
 // writeCrowds prints the second table, of the contenders that are crowds, or
 // nothing if there are none.
 func writeCrowds(w io.Writer, rows []contender, r results) error {
-	rows = slices.DeleteFunc(slices.Clone(rows), func(c contender) bool { return !c.crowd })
+	rows = slices.DeleteFunc(slices.Clone(rows), func(c contender) bool { return c.table != crowdTable })
 	if len(rows) == 0 {
 		return nil
 	}

@@ -134,7 +134,10 @@ func TestKillSome(t *testing.T) {
 		f.workers = append(f.workers, victim)
 	}
 	var noted []time.Duration
-	note := func(took time.Duration) { noted = append(noted, took) }
+	note := func(_ stat, took time.Duration) error {
+		noted = append(noted, took)
+		return nil
+	}
 	if err := f.killSome(t.Context(), note); err != nil || len(noted) != crowdKills {
 		t.Errorf("with as many workers as kills: %d noted, %v", len(noted), err)
 	}
@@ -163,12 +166,12 @@ func TestFleetDoesNotComeUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			runtime.LockOSThread()
-			c := contender{name: "PHP", job: reverseJob(), managed: true, commands: func(*workshop, *jobServer, int) ([][]string, error) {
+			c := contender{name: "PHP", job: reverseJob(), managed: true, commands: func(*workshop, *jobServer, plan) ([][]string, error) {
 				return [][]string{{"sh", "-c", tt.script}}, nil
 			}}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			f, err := startFleet(ctx, c, &workshop{dir: t.TempDir()}, countServer(t, 0), 3)
+			f, err := startFleet(ctx, c, &workshop{dir: t.TempDir()}, countServer(t, 0), plan{workers: 3})
 			if err == nil {
 				t.Fatal(errors.Join(errors.New("the fleet came up"), f.stop(t.Context())))
 			}

@@ -11,10 +11,12 @@ import (
 type fleet struct {
 	contender contender
 	server    *jobServer
+	plan      plan
 	children  []*child
 	workers   []stat
 	processes []stat
 	took      time.Duration // from its start until all workers were registered
+	stopped   time.Duration // from the request to stop until its programs had ended; valid after stop
 }
 
 // Bounds for a fleet to come and to go. PHP takes the longest of the contenders.
@@ -26,14 +28,15 @@ const (
 // interval is how often the job server is asked for a fleet that comes.
 const interval = time.Millisecond
 
-// startFleet starts a contender with this many workers and returns when the
-// job server knows all of them.
-func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, workers int) (*fleet, error) {
-	commands, err := c.commands(w, s, workers)
+// startFleet starts the workers of a contender as planned, for the function of its
+// job, and returns when the job server knows all of them.
+func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, p plan) (*fleet, error) {
+	p.function = c.job.function
+	commands, err := c.commands(w, s, p)
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{contender: c, server: s}
+	f := &fleet{contender: c, server: s, plan: p}
 	began := time.Now()
 	for _, argv := range commands {
 		ch, err := startChild(ctx, w.dir, argv...)
@@ -42,7 +45,7 @@ func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, wor
 		}
 		f.children = append(f.children, ch)
 	}
-	err = f.await(ctx, workers)
+	err = f.await(ctx, p.workers)
 	if err == nil {
 		f.took = time.Since(began)
 		err = f.find()
@@ -114,8 +117,12 @@ func (f *fleet) find() error {
 	return nil
 }
 
-// cpu is the time that the workers have used, and what they started.
+// cpu is the time that the workers have used, and what they started. It is 0 for
+// workers that come and go.
 func (f *fleet) cpu() (time.Duration, error) {
+	if f.plan.maxRuns > 0 {
+		return 0, nil
+	}
 	var sum time.Duration
 	for _, p := range f.workers {
 		t, err := cpuTime(p.pid)
@@ -162,6 +169,7 @@ func (f *fleet) stop(ctx context.Context) error {
 		left, errs = append(left, below...), append(errs, err)
 	}
 	ended := make(chan error, len(f.children))
+	began := time.Now()
 	for _, c := range f.children {
 		if f.contender.deaf {
 			_ = c.cmd.Process.Kill() // it may be gone already
@@ -171,6 +179,7 @@ func (f *fleet) stop(ctx context.Context) error {
 	for range f.children {
 		errs = append(errs, <-ended)
 	}
+	f.stopped = time.Since(began)
 	errs = append(errs, killLeft(left))
 	errs = append(errs, poll(ctx, interval, stopGrace, func() (bool, error) {
 		n, err := f.server.workers(ctx, f.contender.job.function)

@@ -31,6 +31,13 @@ func reverseJob() job {
 	}
 }
 
+// lingerJob is reverseJob with a worker that waits for 2 ms before it answers.
+func lingerJob() job {
+	j := reverseJob()
+	j.function = "linger"
+	return j
+}
+
 // digits is the job's number in 32 bytes, so that no two workloads are alike.
 func digits(seq uint64) []byte {
 	payload := bytes.Repeat([]byte{'.'}, payloadSize)

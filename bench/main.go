@@ -32,23 +32,31 @@ func main() {
 
 // options are the flags.
 type options struct {
-	rows   string
-	runs   int
-	length time.Duration
-	json   bool
+	rows, tables string
+	// operationRuns is the number of runs for the operation table, runs that
+	// for the others.
+	runs, operationRuns int
+	length              time.Duration
+	json                bool
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
-	var o options
+	o := options{operationRuns: 3}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.rows, "rows", "", "contenders to compare, comma separated: "+strings.Join(ids(contenders()), ",")+" (default all that can run here)")
-	flags.IntVar(&o.runs, "runs", 5, "number of runs; the table shows their median")
+	flags.StringVar(&o.tables, "tables", "", "tables to print, comma separated: "+strings.Join(tables(), ",")+" (default all)")
+	flags.IntVar(&o.runs, "runs", 5, "number of runs, of which the tables show the median; unless given, it is 3 for the operation table")
 	flags.DurationVar(&o.length, "time", 3*time.Second, "length of one measurement under load")
 	flags.BoolVar(&o.json, "json", false, "print all figures as JSON instead of the table")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "runs" {
+			o.operationRuns = o.runs
+		}
+	})
 	switch {
 	case flags.NArg() > 0:
 		return options{}, fmt.Errorf("argument %q: only flags are taken", flags.Arg(0))
@@ -67,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	rows, err := choose(contenders(), o.rows)
+	rows, err := choose(contenders(), o.rows, o.tables)
 	if err != nil {
 		return err
 	}
@@ -77,7 +85,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(w.dir)) }()
 	b := &bench{
-		settings: settings{runs: o.runs, length: o.length},
+		settings: settings{runs: o.runs, operationRuns: o.operationRuns, length: o.length},
 		workshop: w,
 		results:  results{},
 		progress: stderr,
@@ -102,19 +110,34 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return b.report(stdout, o.json)
 }
 
-// choose picks the contenders named in list, in the order of the table, or all
-// if it is empty.
-func choose(all []contender, list string) ([]contender, error) {
+// choose picks the contenders that are named in rows and are in one of the tables
+// named, in the order of the tables. An empty list names all.
+func choose(all []contender, rows, names string) ([]contender, error) {
+	asked, err := pick("-rows", rows, ids(all))
+	if err != nil {
+		return nil, err
+	}
+	printed, err := pick("-tables", names, tables())
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(c contender) bool {
+		return !slices.Contains(asked, c.id) || !slices.Contains(printed, tables()[c.table])
+	}), nil
+}
+
+// pick splits the list that a flag was given, all if it is empty.
+func pick(flag, list string, all []string) ([]string, error) {
 	if list == "" {
 		return all, nil
 	}
 	names := strings.Split(list, ",")
 	for _, name := range names {
-		if !slices.Contains(ids(all), name) {
-			return nil, fmt.Errorf("-rows: no contender %q; there are %s", name, strings.Join(ids(all), ", "))
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("%s: no %q; there are %s", flag, name, strings.Join(all, ", "))
 		}
 	}
-	return slices.DeleteFunc(all, func(c contender) bool { return !slices.Contains(names, c.id) }), nil
+	return names, nil
 }
 
 func ids(all []contender) []string {
@@ -176,15 +199,16 @@ func (b *bench) report(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return b.results.writeJSON(w)
 	}
-	if err := errors.Join(writeTable(w, b.rows, b.results), writeCrowds(w, b.rows, b.results)); err != nil {
+	if err := errors.Join(writeTable(w, b.rows, b.results), writeCrowds(w, b.rows, b.results), writeOperation(w, b.rows, b.results)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, `
-%s of all contenders in turn, %v for each measurement under load, %d cores, one gearmand.
+%s of all contenders in turn, %v for each measurement under load, %d cores, one gearmand;
+for the table of operation %s of %v.
 The load generator took at most %s %% of a core and %s µs of CPU a job, at 50 in flight.
 The load average of the minute before was %s; more than 0.5 means that others took CPU, too.
 `,
-		plural(b.runs, "run"), b.length, runtime.NumCPU(),
+		plural(b.runs, "run"), b.length, runtime.NumCPU(), plural(b.operationRuns, "run"), b.operationLength(),
 		number(b.results.largest(loadPercent), 0), number(b.results.largest(loadPerJob), 1), b.busy)
 	return err
 }

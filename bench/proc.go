@@ -151,6 +151,45 @@ func parsePSS(rollup string) (int64, error) {
 	return 0, errors.New("parse memory: no line Pss")
 }
 
+// wakeups is how often the threads of a process have stopped to wait, each of
+// which is followed by a wakeup or by the end of the process. Waits of threads that
+// ended are not in it; Go's do not end.
+func wakeups(pid int) (uint64, error) {
+	files, err := filepath.Glob(procFile(pid, "task/*/status"))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("read waits of process %d: %w", pid, errors.Join(err, fs.ErrNotExist))
+	}
+	var sum uint64
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return 0, fmt.Errorf("read waits: %w", err)
+		}
+		n, err := parseWaits(string(data))
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// parseWaits finds the line "voluntary_ctxt_switches: N".
+func parseWaits(status string) (uint64, error) {
+	for line := range strings.Lines(status) {
+		number, found := strings.CutPrefix(line, "voluntary_ctxt_switches:")
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("parse waits: %w", err)
+		}
+		return n, nil
+	}
+	return 0, errors.New("parse waits: no line voluntary_ctxt_switches")
+}
+
 // loadAverage is how many threads wanted a core during the last minute.
 func loadAverage() (string, error) {
 	data, err := os.ReadFile("/proc/loadavg")

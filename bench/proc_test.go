@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -39,6 +41,72 @@ func TestParsePSS(t *testing.T) {
 		if _, err := parsePSS(bad); err == nil {
 			t.Errorf("parsePSS(%q): no error", bad)
 		}
+	}
+}
+
+func TestParseWaits(t *testing.T) {
+	t.Parallel()
+	got, err := parseWaits("Name:\tx\nThreads:\t1\nvoluntary_ctxt_switches:\t1234\nnonvoluntary_ctxt_switches:\t77\n")
+	if err != nil || got != 1234 {
+		t.Errorf("parseWaits: %d, %v, want 1234", got, err)
+	}
+	for _, bad := range []string{"", "nonvoluntary_ctxt_switches:\t77\n", "voluntary_ctxt_switches:\tmany\n"} {
+		if _, err := parseWaits(bad); err == nil {
+			t.Errorf("parseWaits(%q): no error", bad)
+		}
+	}
+}
+
+// Each line that cat is given wakes it up once, as it has waited for it.
+func TestWakeups(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("cat") // its end is waited for below
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	const lines = 20
+	answers := bufio.NewScanner(stdout)
+	echo := func() {
+		if _, err := io.WriteString(stdin, "line\n"); err != nil || !answers.Scan() {
+			t.Fatal(err, answers.Err())
+		}
+		// It has answered before it waits again.
+		err := poll(t.Context(), time.Millisecond, 10*time.Second, func() (bool, error) {
+			state, err := os.ReadFile(procFile(cmd.Process.Pid, "stat"))
+			return strings.Contains(string(state), ") S "), err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	echo()
+	before, err := wakeups(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range lines {
+		echo()
+	}
+	after, err := wakeups(cmd.Process.Pid)
+	if err != nil || after-before < lines || after-before > 3*lines {
+		t.Errorf("wakeups for %d lines: %d, %v", lines, after-before, err)
+	}
+	if _, err := wakeups(1 << 30); err == nil {
+		t.Error("wakeups of no process: no error")
 	}
 }
 

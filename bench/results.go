@@ -25,7 +25,16 @@ const (
 	managerMemory   quantity = "memory of the manager (PSS), MiB"
 	registeredAfter quantity = "start of the manager to all workers registered, ms"
 	successorAfter  quantity = "kill -9 of a worker to its successor registered, ms"
+
+	// Of operation, beside those of a crowd.
+	stoppedAfter   quantity = "SIGTERM to the end of all processes, ms"
+	managerWakeups quantity = "wakeups of the idle manager a second"
 )
+
+// jobsUnder is jobs a second of a function under a limit of jobs a worker.
+func jobsUnder(function string, maxRuns int) quantity {
+	return quantity(fmt.Sprintf("jobs/s of %s, max_runs_per_worker = %d", function, maxRuns))
+}
 
 // key tells under which conditions a figure was taken. inFlight is 0 for
 // what is measured at rest.

@@ -20,7 +20,13 @@ type settings struct {
 	rows   []contender
 	runs   int
 	length time.Duration // of one measurement
+	// operationRuns is the number of runs for the operation table.
+	operationRuns int
 }
+
+// operationLength is how long one measurement for the operation table lasts,
+// which has more of them than the others.
+func (s settings) operationLength() time.Duration { return s.length / 2 }
 
 // warmUp is how long load runs before it is measured.
 func (s settings) warmUp() time.Duration { return max(s.length/5, 200*time.Millisecond) }
@@ -41,19 +47,34 @@ type bench struct {
 // run measures all contenders, run by run. The figures taken so far are valid
 // when it fails.
 func (b *bench) run(ctx context.Context) error {
-	for i := range b.runs {
-		for _, workers := range []int{fewWorkers, someWorkers, manyWorkers, crowdWorkers} {
-			for j := range b.rows {
-				c := b.rows[(i+j)%len(b.rows)]
-				if c.crowd != (workers == crowdWorkers) {
-					continue
-				}
-				if err := b.visit(ctx, c, workers); err != nil {
-					return fmt.Errorf("%s with %d workers, run %d: %w", c.name, workers, i+1, err)
-				}
-				if err := b.say("run %d/%d  %-32s %s", i+1, b.runs, c.name, plural(workers, "worker")); err != nil {
-					return err
-				}
+	for i := range max(b.runs, b.operationRuns) {
+		if i < b.runs {
+			if err := b.compare(ctx, i); err != nil {
+				return err
+			}
+		}
+		if i < b.operationRuns {
+			if err := b.operate(ctx, i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// compare is one run for all tables but that of operation.
+func (b *bench) compare(ctx context.Context, i int) error {
+	for _, workers := range []int{fewWorkers, someWorkers, manyWorkers, crowdWorkers} {
+		for j := range b.rows {
+			c := b.rows[(i+j)%len(b.rows)]
+			if c.table == operationTable || (c.table == crowdTable) != (workers == crowdWorkers) {
+				continue
+			}
+			if err := b.visit(ctx, c, workers); err != nil {
+				return fmt.Errorf("%s with %d workers, run %d: %w", c.name, workers, i+1, err)
+			}
+			if err := b.say("run %d/%d  %-32s %s", i+1, b.runs, c.name, plural(workers, "worker")); err != nil {
+				return err
 			}
 		}
 	}
@@ -63,11 +84,11 @@ func (b *bench) run(ctx context.Context) error {
 // visit starts one contender, measures what belongs to that number of workers,
 // and stops it.
 func (b *bench) visit(ctx context.Context, c contender, workers int) error {
-	f, err := startFleet(ctx, c, b.workshop, b.server, workers)
+	f, err := startFleet(ctx, c, b.workshop, b.server, plan{workers: workers})
 	if err != nil {
 		return err
 	}
-	if c.crowd {
+	if c.table == crowdTable {
 		return errors.Join(b.crowd(ctx, f), f.stop(ctx))
 	}
 	if workers == manyWorkers {

@@ -9,6 +9,12 @@ var (
 	//go:embed workers/reverse.php
 	reversePHP string
 
+	//go:embed workers/linger.php
+	lingerPHP string
+
+	//go:embed workers/fork.php
+	forkPHP string
+
 	//go:embed workers/service.php
 	servicePHP string
 

@@ -50,10 +50,10 @@ func columns() []column {
 	}
 }
 
-// writeTable prints the rows that are no crowds: two lines for each, medians
+// writeTable prints the rows of the first table: two lines for each, medians
 // above and spreads beneath. It prints nothing if there are none.
 func writeTable(w io.Writer, rows []contender, r results) error {
-	rows = slices.DeleteFunc(slices.Clone(rows), func(c contender) bool { return c.crowd })
+	rows = slices.DeleteFunc(slices.Clone(rows), func(c contender) bool { return c.table != speedTable })
 	if len(rows) == 0 {
 		return nil
 	}

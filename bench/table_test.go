@@ -56,6 +56,18 @@ func exampleResults() results {
 		r.add(key{"crowd", managerMemory, crowdWorkers, 0}, 15*noise)
 		r.add(key{"crowd", registeredAfter, crowdWorkers, 0}, 200*noise)
 		r.add(key{"crowd", successorAfter, crowdWorkers, 0}, 19*noise)
+		for _, id := range []string{"op-plugin", "op-fork"} {
+			r.add(key{id, registeredAfter, turnoverWorkers, 0}, 200*noise)
+			r.add(key{id, successorAfter, turnoverWorkers, 0}, 13.3*noise)
+			r.add(key{id, jobsUnder("reverse", 0), someWorkers, fullInFlight}, 17000*noise)
+			r.add(key{id, jobsUnder("reverse", 1000), someWorkers, fullInFlight}, 14000*noise)
+			r.add(key{id, jobsUnder("linger", 0), someWorkers, fullInFlight}, 1700*noise)
+			r.add(key{id, jobsUnder("linger", 100), someWorkers, fullInFlight}, 1300*noise)
+			r.add(key{id, jobsUnder("reverse", 0), fewWorkers, fullInFlight}, 15000*noise)
+			r.add(key{id, jobsUnder("reverse", 1), fewWorkers, fullInFlight}, 61*noise)
+			r.add(key{id, managerWakeups, manyIdleWorkers, 0}, 1.3*noise)
+			r.add(key{id, managerMemory, idleWorkers, 0}, 20*noise)
+		}
 		r.add(key{"plugin", memory, fewWorkers, 0}, 20*noise)
 		r.add(key{"plugin", memory, manyWorkers, 0}, 80*noise)
 	}
@@ -68,8 +80,9 @@ var update = flag.Bool("update", false, "rewrite testdata")
 func TestTables(t *testing.T) {
 	t.Parallel()
 	for golden, write := range map[string]func(io.Writer, []contender, results) error{
-		"testdata/table.txt": writeTable,
-		"testdata/crowd.txt": writeCrowds,
+		"testdata/table.txt":     writeTable,
+		"testdata/crowd.txt":     writeCrowds,
+		"testdata/operation.txt": writeOperation,
 	} {
 		t.Run(golden, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +111,7 @@ func TestNoTable(t *testing.T) {
 	t.Parallel()
 	var got strings.Builder
 	crowds, others := []contender{crowd("crowd", "forked", "", nil)}, []contender{{id: "c", name: "C"}}
-	if err := errors.Join(writeTable(&got, crowds, results{}), writeCrowds(&got, others, results{})); err != nil {
+	if err := errors.Join(writeTable(&got, crowds, results{}), writeCrowds(&got, others, results{}), writeOperation(&got, append(crowds, others...), results{})); err != nil {
 		t.Fatal(err)
 	}
 	if got.String() != "" {

@@ -31,6 +31,16 @@ func (w *workshop) write(name, text string) error {
 	return nil
 }
 
+// home makes a directory for what a manager writes. Its path is short, as sockets
+// are made below it.
+func (w *workshop) home() (string, error) {
+	dir, err := os.MkdirTemp(w.dir, "")
+	if err != nil {
+		return "", fmt.Errorf("make directory: %w", err)
+	}
+	return dir, nil
+}
+
 // run runs a program to its end in the module's root.
 func (w *workshop) run(ctx context.Context, argv ...string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -69,6 +79,35 @@ func buildPHPWorker(name, text string) func(context.Context, *workshop) error {
 			return err
 		}
 		return w.write(name+"/reverse.php", text)
+	}
+}
+
+// buildOperationPlugin makes the plugin with the functions that the operation
+// table needs.
+func buildOperationPlugin(ctx context.Context, w *workshop) error {
+	if err := buildManager(ctx, w); err != nil {
+		return err
+	}
+	return w.run(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", w.path("op-plugin")+"/", "./bench/workers/operation")
+}
+
+// buildOperationPHP makes a directory of this name with worker files for the same
+// functions.
+func buildOperationPHP(name string) func(context.Context, *workshop) error {
+	return func(ctx context.Context, w *workshop) error {
+		return errors.Join(buildPHPWorker(name, reversePHP)(ctx, w), w.write(name+"/linger.php", lingerPHP))
+	}
+}
+
+// buildForkManager makes such a directory for the PHP program that forks PHP loops.
+func buildForkManager(name string) func(context.Context, *workshop) error {
+	return func(ctx context.Context, w *workshop) error {
+		return errors.Join(
+			needPecl(ctx, w),
+			w.write("fork.php", forkPHP),
+			w.write(name+"/reverse.php", reversePHP),
+			w.write(name+"/linger.php", lingerPHP),
+		)
 	}
 }
 
