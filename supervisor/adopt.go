@@ -120,7 +120,7 @@ func (e *Expected) adopt(p *Process, limits Limits) error {
 	}
 	limitErr := limits.apply(p.pid)
 	p.started = time.Now()
-	s.reg.procs[p.pid] = p
+	s.reg.add(p, true) // its parent may have been told that it was stopped
 	s.reg.pending.drop(e.number)
 	s.wake()
 	if limitErr != nil {

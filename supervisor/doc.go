@@ -47,6 +47,9 @@
 // orphan: while a start is in progress the reaper leaves a child that it does
 // not know alone, and looks again when that start is over.
 //
+// The kernel also tells when a child is stopped and continued, by the same signal:
+// [Process.Stopped], [Config.OnStopped].
+//
 // # Adoption
 //
 // A process that this one has started may fork workers of its own, which is the

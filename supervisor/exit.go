@@ -19,6 +19,11 @@ type Exit struct {
 	Signal syscall.Signal
 	// CoreDumped tells whether the kernel wrote a core file.
 	CoreDumped bool
+	// OOM tells that the kernel killed the process because memory had run out, on the
+	// whole machine or for its control group. It is concluded: the process died of a
+	// SIGKILL that was not sent through its Process, and the kernel's counter of such
+	// kills has risen. Exits of orphans never say so.
+	OOM bool
 	// At is when the reaper collected the process.
 	At time.Time
 	// User and System are the CPU time of the process and of those children that
@@ -34,7 +39,7 @@ type Exit struct {
 func (e Exit) Success() bool { return e.Signal == 0 && e.Code == 0 }
 
 // String says it in words: "exited with status 3", "killed by SIGSEGV (core
-// dumped)".
+// dumped)", "killed by SIGKILL (out of memory)".
 func (e Exit) String() string {
 	if e.Signal == 0 && e.Code < 0 {
 		return "ended, its status was taken by somebody else"
@@ -43,6 +48,9 @@ func (e Exit) String() string {
 		return fmt.Sprintf("exited with status %d", e.Code)
 	}
 	text := "killed by " + signalName(e.Signal)
+	if e.OOM {
+		text += " (out of memory)"
+	}
 	if e.CoreDumped {
 		text += " (core dumped)"
 	}

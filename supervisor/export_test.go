@@ -1,6 +1,10 @@
 package supervisor
 
-import "golang.org/x/sys/unix"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // BeginStart and SettleStart make a start last as long as a test wants.
 func (s *Supervisor) BeginStart() (uint64, error) { return s.begin(nil) }
@@ -63,4 +67,37 @@ func (s *Supervisor) AwaitedStarts() bool {
 	}
 	s.forking.RUnlock()
 	return false
+}
+
+// SawStranger tells whether a child that is not known has been stopped while starts
+// were in progress.
+func (s *Supervisor) SawStranger() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reg.strangers
+}
+
+// OOMKills is a counter of kills in a file.
+type OOMKills struct{ k *oomKills }
+
+// NewOOMKills begins to count.
+func NewOOMKills(path string) *OOMKills {
+	k := &oomKills{path: path}
+	k.last, _ = k.read()
+	return &OOMKills{k: k}
+}
+
+// Claim tells whether a death is explained.
+func (o *OOMKills) Claim(now time.Time) bool { return o.k.claim(now) }
+
+// GroupCounters are the files of the groups in that text.
+func GroupCounters(groups []byte, root string) []string { return groupCounters(groups, root) }
+
+// NewCounting makes a supervisor that reads the kernel's counter from a file.
+func NewCounting(cfg Config, path string) *Supervisor {
+	s, err := newSupervisor(cfg, NewOOMKills(path).k)
+	if err != nil {
+		panic(err)
+	}
+	return s
 }

@@ -66,7 +66,7 @@ func mustAllBeNice(t *testing.T, pid, want int) {
 	}
 }
 
-var someLimits = supervisor.Limits{NoFile: 123, Data: 5 << 30, SetCore: true, Core: 0, Nice: 7} //nolint:gochecknoglobals // data
+var someLimits = supervisor.Limits{NoFile: 123, Data: 5 << 30, SetCore: true, Core: 0, Nice: 7}
 
 func TestLimitsHoldWhenStartReturns(t *testing.T) {
 	t.Parallel()

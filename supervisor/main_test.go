@@ -26,6 +26,7 @@ const role = "SUPERVISOR_TEST_ROLE"
 var (
 	shared  *supervisor.Supervisor
 	orphans = make(chan supervisor.Exit, 1024)
+	stops   = &changes{all: make(map[int][]bool)}
 )
 
 func TestMain(m *testing.M) {
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 
 func runTests(m *testing.M) int {
 	var err error
-	shared, err = supervisor.New(supervisor.Config{Subreaper: true, OnOrphan: func(e supervisor.Exit) {
+	shared, err = supervisor.New(supervisor.Config{Subreaper: true, OnStopped: stops.add, OnOrphan: func(e supervisor.Exit) {
 		select {
 		case orphans <- e:
 		default:
@@ -86,6 +87,10 @@ func roles() map[string]func(args []string) int {
 		"expected too long": expectedTooLong,
 		"recording":         recording,
 		"unprivileged":      unprivileged,
+		"debug":             debug,
+		"out of memory":     outOfMemory,
+		"hogged":            hogged,
+		"hog":               hog,
 		"say3":              func([]string) int { _, _ = os.NewFile(3, "three").WriteString("on three\n"); return 0 },
 	}
 }

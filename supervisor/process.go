@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,8 +24,11 @@ type Process struct {
 	done      chan struct{}
 	exit      Exit // written by the reaper before it closes done
 
+	stopped atomic.Bool // written by the reaper
+
 	mu        sync.Mutex // held while the pid is used, so that it still is this process
 	reaped    bool
+	sigkill   bool // it was sent from here
 	startTime uint64
 }
 
@@ -76,6 +80,7 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	if err := unix.Kill(p.pid, sig); err != nil {
 		return fmt.Errorf("signal %s: %w", p.name, err)
 	}
+	p.sigkill = p.sigkill || sig == unix.SIGKILL
 	return nil
 }
 
@@ -91,6 +96,7 @@ func (p *Process) Kill() error {
 	if err := unix.Kill(p.target(), unix.SIGKILL); err != nil {
 		return fmt.Errorf("kill %s: %w", p.name, err)
 	}
+	p.sigkill = true
 	return nil
 }
 
@@ -104,7 +110,7 @@ func (p *Process) target() int {
 
 // collect ends the process's life, whose leader is a zombie: first what it left
 // in its group, then its own entry.
-func (p *Process) collect() {
+func (p *Process) collect(oom *oomKills) {
 	p.mu.Lock()
 	if !p.keepGroup {
 		// The zombie is a member still, so that this can only fail where the rest
@@ -113,10 +119,15 @@ func (p *Process) collect() {
 	}
 	exit, err := collect(p.pid)
 	p.reaped = true
+	ours := p.sigkill
 	p.mu.Unlock()
 	if err != nil { // somebody else waited for our child
 		exit = Exit{PID: p.pid, Code: -1, At: time.Now()}
 	}
+	if exit.Signal == unix.SIGKILL && !ours {
+		exit.OOM = oom.claim(exit.At)
+	}
 	p.exit = exit
+	p.stopped.Store(false)
 	close(p.done)
 }

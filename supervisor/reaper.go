@@ -13,6 +13,7 @@ type reaper struct {
 	settled  chan struct{} // a start is over, and a child was waiting for that; 1 buffered
 	quit     chan struct{}
 	onOrphan func(Exit)
+	oom      *oomKills
 
 	unknown      int    // a child that was not known while starts were in progress
 	unknownStart uint64 // number of the last start that had begun then
@@ -20,6 +21,7 @@ type reaper struct {
 
 func (r *reaper) run() {
 	r.reap() // what ended before SIGCHLD was caught
+	r.noteChanges()
 	for {
 		select {
 		case <-r.sigchld:
@@ -29,6 +31,7 @@ func (r *reaper) run() {
 			return
 		}
 		r.reap()
+		r.noteChanges()
 	}
 }
 
@@ -60,7 +63,7 @@ func (r *reaper) take(pid int) bool {
 		if r.unknown == pid { // it has been adopted
 			r.forget()
 		}
-		p.collect()
+		p.collect(r.oom)
 		return true
 	}
 	if mayBeStart {

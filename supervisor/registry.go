@@ -14,6 +14,9 @@ type registry struct {
 	pending  pending
 	unplaced bool // the reaper waits for the end of a start
 	stopping bool
+
+	strangers bool       // a child that was not known has been stopped or continued while starts were in progress
+	recheck   []*Process // whose state is not known, because that may have been they
 }
 
 // pending are the starts that are not over, by number. To wait for an expected
@@ -46,17 +49,26 @@ func (s *Supervisor) settle(number uint64, p *Process) (stopping bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p != nil {
-		s.reg.procs[p.pid] = p
+		s.reg.add(p, s.reg.strangers)
 	}
 	s.reg.pending.drop(number)
 	s.wake()
 	return s.reg.stopping
 }
 
-// wake has the reaper look again at a child that it could not place, after the end
-// of a start. The lock is held.
+// add makes a process known. recheck says that it may have been stopped by now.
+func (r *registry) add(p *Process, recheck bool) {
+	r.procs[p.pid] = p
+	if recheck {
+		r.recheck = append(r.recheck, p)
+	}
+}
+
+// wake has the reaper look again, after the end of a start, at a child that it
+// could not place, and at the state of what that start brought. The lock is held.
 func (s *Supervisor) wake() {
-	if !s.reg.unplaced {
+	s.reg.strangers = s.reg.strangers && len(s.reg.pending) > 0
+	if !s.reg.unplaced && len(s.reg.recheck) == 0 {
 		return
 	}
 	s.reg.unplaced = false

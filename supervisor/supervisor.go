@@ -38,6 +38,11 @@ type Config struct {
 	// here. It is called by the reaper: it must return soon, and wait for no
 	// process. May be nil.
 	OnOrphan func(Exit)
+	// OnStopped is called when a process that was started or adopted here has been
+	// stopped, and when it has been continued, see [Process.Stopped]; not for one that
+	// ends. It may be called before Start or Adopt has returned the process. It is
+	// called by the reaper: it must return soon, and wait for no process. May be nil.
+	OnStopped func(p *Process, stopped bool)
 }
 
 // Supervisor starts processes and waits for them. There is one at a time in a
@@ -65,7 +70,9 @@ type Supervisor struct {
 // therefore makes this process catch, and drop, those of the usual signals that it
 // ignores: for itself that is the same, and its children get the default. A
 // signal.Ignore after New is inherited.
-func New(cfg Config) (*Supervisor, error) {
+func New(cfg Config) (*Supervisor, error) { return newSupervisor(cfg, findOOMKills()) }
+
+func newSupervisor(cfg Config, oom *oomKills) (*Supervisor, error) {
 	if !running.CompareAndSwap(false, true) {
 		return nil, ErrRunning
 	}
@@ -84,15 +91,15 @@ func New(cfg Config) (*Supervisor, error) {
 		reg:         registry{procs: make(map[int]*Process), pending: make(pending)},
 		starterDone: make(chan struct{}), reaperDone: make(chan struct{}),
 	}
-	s.run()
+	s.run(oom)
 	return s, nil
 }
 
-func (s *Supervisor) run() {
+func (s *Supervisor) run(oom *oomKills) {
 	s.absorb = absorbIgnored()
 	s.reaper = &reaper{
 		sup: s, sigchld: make(chan os.Signal, 1), settled: make(chan struct{}, 1),
-		quit: make(chan struct{}), onOrphan: s.cfg.OnOrphan,
+		quit: make(chan struct{}), onOrphan: s.cfg.OnOrphan, oom: oom,
 	}
 	s.starter = &starter{sup: s, requests: make(chan *request), quit: make(chan struct{})}
 	signal.Notify(s.reaper.sigchld, unix.SIGCHLD) //nolint:forbidigo // SIGCHLD is meant for the reaper

@@ -46,13 +46,18 @@ type childEnd struct {
 
 // look asks for a child that has ended; its pid is 0 if there is none.
 func look(idType, id int) (end childEnd, code int32) {
+	return waitFor(idType, id, unix.WEXITED|unix.WNOWAIT)
+}
+
+// waitFor asks for a child to which that has happened, without waiting for it.
+func waitFor(idType, id, what int) (end childEnd, code int32) {
 	const (
 		word   = unsafe.Sizeof(uintptr(0))
 		offset = (3*4 + word - 1) &^ (word - 1)
 	)
 	var info unix.Siginfo
 	for {
-		err := unix.Waitid(idType, id, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		err := unix.Waitid(idType, id, &info, what|unix.WNOHANG, nil)
 		switch {
 		case err == nil:
 			return *(*childEnd)(unsafe.Add(unsafe.Pointer(&info), offset)), info.Code
