@@ -198,14 +198,32 @@ func (k Key) size(text string) (any, error) {
 	switch {
 	case err != nil:
 		return nil, wrong("%q is no size, %s", text, want)
-	case n < 0, n == 0 && k.Min > 0:
+	case n < k.Min && k.Min > 0:
 		return nil, wrong("%d is not positive, %s", n, want)
+	case n < 0:
+		return nil, wrong("%d is negative, %s", n, want)
 	case n > k.Max/factor && k.Max == maxJob:
 		return nil, wrong("%s is over 4G, the largest packet that Gearman knows, %s", text, want)
 	case n > k.Max/factor:
 		return nil, wrong("%s is more than any machine has, %s", text, want)
 	}
 	return n * factor, nil
+}
+
+// FormatSize writes a number of bytes as a config does: with the largest of G, M and K that leaves it whole, else as bytes.
+func FormatSize(n int64) string {
+	switch {
+	case n == unlimited:
+		return Unlimited
+	case n > 0 && n%(1<<30) == 0:
+		return fmt.Sprintf("%dG", n>>30)
+	case n > 0 && n%(1<<20) == 0:
+		return fmt.Sprintf("%dM", n>>20)
+	case n > 0 && n%(1<<10) == 0:
+		return fmt.Sprintf("%dK", n>>10)
+	default:
+		return fmt.Sprintf("%d bytes", n)
+	}
 }
 
 // words splits a command line, or arguments for one, of which there may be none.

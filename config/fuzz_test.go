@@ -64,7 +64,8 @@ func checkBounds(t *testing.T, f config.Function) {
 	t.Helper()
 	for name, n := range map[string]int{
 		"count": f.Count(), "dedicated_count": f.DedicatedCount(), "concurrency": f.Concurrency(), "job_attempts": f.JobAttempts(),
-		"max_runs_per_worker": f.MaxRuns(), "timeout": int(f.Timeout()), "graceful_shutdown_wait_time": int(f.Grace()),
+		"max_memory": int(f.MaxMemory()), "max_memory_hard": int(f.MaxMemoryHard()), "start_retries": f.StartRetries(), "start_seconds": int(f.StartSeconds()),
+		"rlimit_nofile": f.RlimitNoFile(), "rlimit_data": int(f.RlimitData()), "max_runs_per_worker": f.MaxRuns(), "timeout": int(f.Timeout()), "graceful_shutdown_wait_time": int(f.Grace()),
 	} {
 		if n < 0 {
 			t.Errorf("%s of %s is %d", name, f.Name(), n)
@@ -72,6 +73,12 @@ func checkBounds(t *testing.T, f config.Function) {
 	}
 	if f.Priority() < -5 || f.Priority() > 5 {
 		t.Errorf("priority of %s is %d", f.Name(), f.Priority())
+	}
+	if f.Nice() < -20 || f.Nice() > 19 {
+		t.Errorf("nice of %s is %d", f.Name(), f.Nice())
+	}
+	if core, set := f.RlimitCore(); !set && core != 0 {
+		t.Errorf("rlimit_core of %s is not set, and %d", f.Name(), core)
 	}
 	if command := f.Command(); command != nil && command[0] == "" {
 		t.Errorf("command of %s is %q", f.Name(), command)

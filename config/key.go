@@ -334,7 +334,7 @@ func limitKeys() []Key {
 		},
 		{
 			Name: "rlimit_data", Where: Both, Type: Size, Unit: "bytes", Default: "0", Max: maxBytes, Ours: true,
-			Doc: "Private writable memory that a worker may map, and each program that it starts, whether it uses it or not; 0 is max_memory_hard and 256M more, or leaves it as it is where that is not set. Executables have no other limit, since max_memory and max_memory_hard are about the worker that starts them.",
+			Doc: "Private writable memory that a worker may map, and each program that it starts, whether it uses it or not; 0 is as much as max_memory_hard leaves room for (one and a half times it, 256M, and 16M for each processor), or leaves it as it is where that is not set. Executables have no other limit, since max_memory and max_memory_hard are about the worker that starts them.",
 		},
 		{
 			Name: "rlimit_core", Where: Both, Type: Size, Unit: "bytes", Choices: []string{Unlimited}, Max: maxBytes, Ours: true,

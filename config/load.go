@@ -133,7 +133,9 @@ func (l *loader) run(overrides Overrides) {
 			l.fromFile(file, at)
 		}
 	}
+	l.compareMemory(GlobalSection)
 	for _, name := range l.config.names {
+		l.compareMemory(name)
 		if err := CheckFunctionName(name); err != nil {
 			l.add(Problem{File: l.doc.file, Line: l.doc.sections[name], Section: name, Severity: Error, Message: err.Error()})
 		}
@@ -204,6 +206,22 @@ func (l *loader) set(k Key, at place, it *item) {
 	l.config.values[at] = value{typed: typed, origin: it.origin, number: l.number, text: text, spaced: it.spaced()}
 	if k.NotYet != "" && !l.config.isDefault(k, typed) {
 		l.add(problemAt(it.origin, Warning, k.NotYet))
+	}
+}
+
+// compareMemory notes a limit at which a worker is killed before it could be replaced, in the section that makes it so.
+func (l *loader) compareMemory(section string) {
+	f := l.config.Function(section)
+	soft, hard := f.MaxMemory(), f.MaxMemoryHard()
+	if hard == 0 || hard >= soft {
+		return
+	}
+	at := f.Origin("max_memory_hard")
+	if at.Section != section {
+		at = f.Origin("max_memory")
+	}
+	if at.Section == section {
+		l.add(problemAt(at, Error, fmt.Sprintf("max_memory_hard is %s, less than max_memory, which is %s: workers would be killed before they are replaced, want a larger max_memory_hard", FormatSize(hard), FormatSize(soft))))
 	}
 }
 

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/manager"
+	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 var updatePlans = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -170,6 +174,9 @@ func poolCases() []planCase {
 	}
 }
 
+// standaloneText is said of a key in the section of a standalone program that only the program could keep.
+const standaloneText = "the value has no effect: only a standalone program itself knows its jobs, want a setting of the program, or max_worker_lifetime or max_memory"
+
 // problemCases are about what is wrong, and what is done all the same.
 func problemCases() []planCase {
 	a := "a exec slots=1 concurrency=1 workers=1 a (at least one worker)"
@@ -222,6 +229,44 @@ func problemCases() []planCase {
 			},
 		},
 		{
+			name: "limits of memory that no worker keeps", ini: "[GearmanManager]\nmax_memory = 15M\n[a]\nmax_memory_hard = 16M\nrlimit_data = 100M\n[p]\nmax_memory = 11M\n[s]\nmax_memory = 1M\nrlimit_data = 1M\n",
+			programs: []string{"plugin /w/p a,b", "exec /w/c c", "php /w/p.php p", "standalone /w/s s"},
+			pools: []string{
+				"a plugin slots=1 concurrency=1 workers=1 a (at least one worker)",
+				"b plugin slots=1 concurrency=1 workers=1 b (at least one worker)",
+				"c exec slots=1 concurrency=1 workers=1 c (at least one worker)",
+				"p php slots=1 concurrency=1 workers=1 p (at least one worker)",
+				"s standalone slots=1 concurrency=1 workers=1 s (at least one worker)",
+			},
+			problems: []string{
+				"warning dir/config.ini:5: [a] rlimit_data: 100M is less than a plugin worker needs to start, which maps more than it uses, want " + config.FormatSize(128<<20+int64(runtime.NumCPU())<<24) + " or more",
+				"warning dir/config.ini:2: [GearmanManager] max_memory: 15M is less than an idle plugin worker has, want 20M or more",
+				"warning dir/config.ini:4: [a] max_memory_hard: 16M is less than an idle plugin worker has, want 20M or more",
+				"warning dir/config.ini:2: [GearmanManager] max_memory: 15M is less than an idle exec worker has, want 20M or more",
+				"warning dir/config.ini:7: [p] max_memory: 11M is less than an idle php worker has, want 12M or more",
+			},
+		},
+		{
+			name: "new limits of a function in the shared pool", ini: "[GearmanManager]\ncount = 1\n[a]\nmax_memory = 1G\nnice = 5\nkill_group = off\n", programs: []string{"plugin /w/p a"},
+			pools: []string{"* plugin slots=1 concurrency=1 workers=1 a ([GearmanManager] count at config.ini:2)"},
+			problems: []string{
+				"warning dir/config.ini:4: [a] max_memory: the value has no effect: only the shared pool performs the function, want it in [GearmanManager], or a dedicated_count",
+				"warning dir/config.ini:5: [a] nice: the value has no effect: only the shared pool performs the function, want it in [GearmanManager], or a dedicated_count",
+				"warning dir/config.ini:6: [a] kill_group: the value has no effect: only the shared pool performs the function, want it in [GearmanManager], or a dedicated_count",
+			},
+		},
+		{
+			name: "keys of jobs for a standalone program", ini: "[GearmanManager]\ntimeout = 5\nmax_runs_per_worker = 5\n[s]\ntimeout = 1\non_timeout = reissue\nmax_runs_per_worker = 9\nstop_signal = INT\nmax_memory = 1G\n[a]\nstop_signal = INT\n",
+			programs: []string{"standalone /w/s s", "exec /w/a a"},
+			pools:    []string{a, "s standalone slots=1 concurrency=1 workers=1 s (at least one worker)"},
+			problems: []string{
+				"warning dir/config.ini:5: [s] timeout: " + standaloneText,
+				"warning dir/config.ini:6: [s] on_timeout: " + standaloneText,
+				"warning dir/config.ini:7: [s] max_runs_per_worker: " + standaloneText,
+				"warning dir/config.ini:11: [a] stop_signal: the value has no effect: workers of kind exec are not told by a signal, want stop_signal for a standalone program only",
+			},
+		},
+		{
 			name: "nothing left for the shared pool", ini: "[GearmanManager]\ncount = 3\n[a]\ndedicated_only = 1\ndedicated_count = 1\n", programs: []string{"exec /w/a a"},
 			pools: []string{
 				"* exec slots=3 concurrency=3 workers=0  ([GearmanManager] count at config.ini:2)", "a exec slots=1 concurrency=1 workers=1 a ([a] dedicated_count at config.ini:5)",
@@ -244,7 +289,7 @@ func problemCases() []planCase {
 			},
 			problems: []string{
 				"warning dir/config.ini:4: [a] concurrency: a php worker performs one job at a time, want concurrency for a plugin or an executable only",
-				"warning dir/config.ini:7: [s] concurrency: the value has no effect: only a standalone program itself knows its jobs, want a setting of the program, or max_worker_lifetime or max_memory",
+				"warning dir/config.ini:7: [s] concurrency: " + standaloneText,
 			},
 		},
 		{
@@ -349,6 +394,68 @@ func TestPlanValues(t *testing.T) {
 	}
 	if p := pools["reverse"]; p.MaxRuns != 0 || p.Workers != 8 {
 		t.Errorf("pool reverse: %+v", p)
+	}
+}
+
+// TestPlanLimits looks at what a pool's workers are held to, own and global.
+func TestPlanLimits(t *testing.T) {
+	t.Parallel()
+	const ini = `[GearmanManager]
+count = 2
+max_memory = 200M
+max_memory_hard = 400M
+nice = 3
+start_retries = 5
+max_runs_per_worker = 10
+timeout = 7
+[own]
+dedicated_only = on
+dedicated_count = 1
+max_memory = 1G
+max_memory_hard = 2G
+rlimit_data = 3G
+rlimit_nofile = 512
+rlimit_core = 0
+nice = -1
+start_seconds = 0.5
+start_retries = 0
+kill_group = off
+[s]
+stop_signal = QUIT
+rlimit_core = unlimited
+`
+	cfg, found := config.Parse("c.ini", []byte(ini), nil)
+	plan, problems := manager.NewPlan(cfg, programsOf(t, "plugin /w/p own,shared", "standalone /w/s s"))
+	if len(found)+len(problems) > 0 {
+		t.Fatal(found, problems)
+	}
+	got := map[string]manager.PoolPlan{}
+	for _, p := range plan.Pools {
+		got[p.Name] = manager.PoolPlan{
+			MaxMemory: p.MaxMemory, MaxMemoryHard: p.MaxMemoryHard, StartSeconds: p.StartSeconds, StartRetries: p.StartRetries,
+			Limits: p.Limits, KeepGroup: p.KeepGroup, StopSignal: p.StopSignal, MaxRuns: p.MaxRuns,
+		}
+		if timeout := p.Functions[0].Timeout; (timeout == 0) != (p.Kind == manager.KindStandalone) {
+			t.Errorf("timeout of %s is %s", p.Name, timeout)
+		}
+	}
+	data := uint64(600<<20 + 256<<20 + runtime.NumCPU()<<24)
+	want := map[string]manager.PoolPlan{
+		"*": {
+			MaxMemory: 200 << 20, MaxMemoryHard: 400 << 20, StartSeconds: time.Second, StartRetries: 5, MaxRuns: 10,
+			Limits: supervisor.Limits{Data: data, Nice: 3},
+		},
+		"own": {
+			MaxMemory: 1 << 30, MaxMemoryHard: 2 << 30, StartSeconds: 500 * time.Millisecond, KeepGroup: true, MaxRuns: 10,
+			Limits: supervisor.Limits{NoFile: 512, Data: 3 << 30, SetCore: true, Nice: -1},
+		},
+		"s": {
+			MaxMemory: 200 << 20, MaxMemoryHard: 400 << 20, StartSeconds: time.Second, StartRetries: 5, StopSignal: syscall.SIGQUIT,
+			Limits: supervisor.Limits{Data: data, SetCore: true, Core: math.MaxUint64, Nice: 3},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("pools (-want +got):\n%s", diff)
 	}
 }
 
