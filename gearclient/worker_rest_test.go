@@ -101,6 +101,7 @@ func TestRestsOnEveryServer(t *testing.T) {
 	cfg := gearclient.WorkerConfig{Servers: []string{a.Addr(), b.Addr()}}
 	rested := resting(&cfg)
 	w := startWorker(t, cfg)
+	testutil.Receive(t, "the slow server", slow.reached)
 	asleep.then(t, w.Rest)
 	slow.then(t, func() {
 		<-time.After(400 * time.Millisecond) // it waits no longer for this one alone

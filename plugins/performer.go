@@ -107,7 +107,7 @@ func (p *performer) workerConfig(a *assignment, hold workerpb.Hold) gearclient.W
 			Idle:        func(n int) { p.events.put(idleEvent(n)) },
 			Done:        p.jobDone,
 			Rested:      func(n int) { p.rest.slotRested(n) },
-			Left:        func(int) { p.slotLeft() },
+			Left:        p.slotLeft,
 			Undelivered: p.undelivered,
 		},
 	}
@@ -266,8 +266,12 @@ func (p *performer) record(slot int) *jobrecord.Record {
 	return r
 }
 
-// slotLeft is told when a slot has left.
-func (p *performer) slotLeft() { p.endIfStuck(p.stuck.Load()) }
+// slotLeft is told when a slot has left. One of a worker that rests is missed from
+// then on as if it had come to rest.
+func (p *performer) slotLeft(slot int) {
+	p.rest.slotRested(slot)
+	p.endIfStuck(p.stuck.Load())
+}
 
 // jam waits in a slot whose handler does not return. The process ends as soon
 // as only such slots are left; if that has begun, jam does not return, although

@@ -74,8 +74,8 @@ func (r *rest) resume() {
 	}
 }
 
-// slotRested is told when a slot has come to rest. The manager hears of it once,
-// and only after Retiring: before that, the slot may have to go on.
+// slotRested is told when a slot has come to rest, or has left. The manager hears
+// of it once, and only after Retiring: before that, the slot may have to go on.
 func (r *rest) slotRested(n int) {
 	if r == nil {
 		return
