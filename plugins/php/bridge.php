@@ -2716,6 +2716,11 @@ function readOut(array $paths): void
 function fork(Control $control, array $order): bool
 {
     $id = (string) ($order['id'] ?? '');
+    $pair = \stream_socket_pair(\STREAM_PF_UNIX, \STREAM_SOCK_STREAM, 0);
+    if ($pair === false) {
+        $control->send(['not_forked' => $id, 'error' => 'it could not make a socket']);
+        return false;
+    }
     $middle = \pcntl_fork();
     if ($middle === 0) {
         $pid = \pcntl_fork();
@@ -2724,23 +2729,26 @@ function fork(Control $control, array $order): bool
             \posix_kill(\getmypid(), \SIGTERM); // as below, but not for that
         }
         if ($pid !== 0) {
+            \fwrite($pair[1], (string) $pid);
             \posix_kill(\getmypid(), \SIGKILL); // without destructors and shutdown functions
         }
         if (\function_exists('posix_setpgid')) {
             @\posix_setpgid(0, 0); // so as not to die with the parent's group; the manager does it otherwise
         }
-        \fclose($control->stream);
+        \array_map('fclose', [$control->stream, $pair[0], $pair[1]]);
         redirect((string) ($order['stdout'] ?? '/dev/null'), (string) ($order['stderr'] ?? '/dev/null'));
         title((string) ($order['title'] ?? ''));
         return true;
     }
+    \fclose($pair[1]);
     if ($middle < 0) {
         $control->send(['not_forked' => $id, 'error' => \pcntl_strerror(\pcntl_get_last_error())]);
         return false;
     }
     \pcntl_waitpid($middle, $status);
-    if (\pcntl_wifsignaled($status) && \pcntl_wtermsig($status) === \SIGKILL) {
-        $control->send(['forked' => $id]);
+    $killed = \pcntl_wifsignaled($status) && \pcntl_wtermsig($status) === \SIGKILL;
+    if ($killed && ($pid = (int) \fread($pair[0], 20)) > 0) {
+        $control->send(['forked' => $id, 'pid' => $pid]);
     } else {
         $control->send(['not_forked' => $id, 'error' => 'it could once, but not twice, as at a limit of processes']);
     }

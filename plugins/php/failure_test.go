@@ -94,7 +94,8 @@ func TestParentsThatDoNotFork(t *testing.T) {
 		"babbles":             {checkError[*host.RefusedError], "the php that forks has died: no fork"},
 		"never ends a line":   {checkError[*host.RefusedError], "the php that forks has died: no fork"},
 		"cannot fork":         {checkError[*host.RefusedError], "php could not fork: Resource temporarily unavailable"},
-		"forks nobody":        {checkError[*host.TimeoutError], "no handshake within 2s"},
+		"forks nobody":        {checkError[*supervisor.AdoptError], "adopt reverse/3: process 0 is no child of this process"},
+		"forks a stranger":    {checkError[*supervisor.AdoptError], "adopt reverse/3: process 1 is no child of this process"},
 		"forgets how to fork": {checkError[*host.RefusedError], ": the interpreter says that it cannot fork any more"},
 	} {
 		t.Run(mode, func(t *testing.T) {
@@ -107,7 +108,7 @@ func TestParentsThatDoNotFork(t *testing.T) {
 
 // TestTheSecondParentForks has the first one fail.
 func TestTheSecondParentForks(t *testing.T) {
-	for _, mode := range []string{"mute at first", "dies at first", "floods"} {
+	for _, mode := range []string{"mute at first", "dies at first", "forks and dies", "floods"} {
 		t.Run(mode, func(t *testing.T) {
 			b := setupPeer(t, mode, "ok", func(cfg *php.Config) {
 				if cfg.ForkTimeout = 10 * time.Second; mode == "mute at first" {
@@ -180,9 +181,9 @@ func TestAStartThatIsGivenUp(t *testing.T) {
 			}
 		})
 	}
-	for _, mode := range []string{"silent", "mute", "forks nobody"} {
+	for mode, worker := range waiting() {
 		t.Run(mode, func(t *testing.T) {
-			b := setupPeer(t, mode, "ok", func(cfg *php.Config) { cfg.ForkTimeout = time.Minute })
+			b := setupPeer(t, mode, worker, func(cfg *php.Config) { cfg.ForkTimeout = time.Minute })
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			timer := time.AfterFunc(100*time.Millisecond, func() { cancel(stop) })
@@ -191,6 +192,24 @@ func TestAStartThatIsGivenUp(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// waiting are parents, and what they fork, for which a start waits.
+func waiting() map[string]string {
+	return map[string]string{"silent": "ok", "mute": "ok", "forks one": "never connects"}
+}
+
+// TestADeathBeforeTheHandshake is noticed at once.
+func TestADeathBeforeTheHandshake(t *testing.T) {
+	b := setupPeer(t, "ok", "exits before it connects", func(cfg *php.Config) {
+		cfg.ForkTimeout, cfg.HandshakeTimeout = 10*time.Second, 10*testutil.Patience
+	})
+	began := time.Now()
+	_, err := b.host.Start(t.Context(), launch())
+	checkError[*host.ExitError](t, err, `it exited with status 4 before it was ready: its standard error says "cannot load libphp.so"`)
+	if took := time.Since(began); took > testutil.Patience {
+		t.Errorf("noticed after %v", took)
 	}
 }
 
@@ -423,9 +442,9 @@ func TestCloseWithStrangers(t *testing.T) {
 
 // TestClose has it come while something waits.
 func TestClose(t *testing.T) {
-	for _, mode := range []string{"silent", "mute", "forks nobody"} {
+	for mode, worker := range waiting() {
 		t.Run(mode, func(t *testing.T) {
-			b := setupPeer(t, mode, "ok", func(cfg *php.Config) { cfg.ForkTimeout = time.Minute })
+			b := setupPeer(t, mode, worker, func(cfg *php.Config) { cfg.ForkTimeout = time.Minute })
 			started := make(chan error, 2)
 			for range cap(started) {
 				go func() {

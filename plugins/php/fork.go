@@ -20,6 +20,9 @@ type spawn struct {
 	output  func(stream, line string)
 	started func(*supervisor.Process) // may be nil
 	fresh   bool                      // the parent must not have inspected files before
+
+	limits    supervisor.Limits
+	keepGroup bool
 }
 
 // open starts a process, forked where that is possible, and returns when it has
@@ -57,8 +60,11 @@ func (h *Host) outputs(id string, forked bool, line func(stream, line string)) (
 func (h *Host) run(ctx context.Context, p *process, s *spawn, id string) error {
 	ch := h.door.expect(workerKey(id))
 	defer h.door.withdraw(workerKey(id), ch)
-	args := slices.Concat(h.cfg.Args, engineArgs(), []string{h.files.bridge, "worker", h.files.socket, id})
-	if err := h.execute(p, args, []string{plugins.WorkerEnv + "=" + s.name}, nil); err != nil {
+	spec := supervisor.Spec{
+		Args: slices.Concat(h.cfg.Args, engineArgs(), []string{h.files.bridge, "worker", h.files.socket, id}),
+		Env:  []string{plugins.WorkerEnv + "=" + s.name}, Limits: s.limits, KeepGroup: s.keepGroup,
+	}
+	if err := h.execute(p, spec); err != nil {
 		return err
 	}
 	s.tell(p)
@@ -93,100 +99,56 @@ func (h *Host) forkOnce(ctx context.Context, p *process, s *spawn, order *forkOr
 		return named(p.name, err)
 	}
 	defer expected.Cancel()
-	a, from, err := h.born(ctx, order, s.fresh)
+	key := workerKey(order.ID)
+	ch := h.door.expect(key)
+	defer h.door.withdraw(key, ch)
+	from, pid, err := h.ask(ctx, order, s.fresh)
 	if err != nil {
 		return err
 	}
-	proc, err := expected.Adopt(a.conn.peer, supervisor.Adoption{Name: p.name})
-	if err == nil && takenAlong(proc, from) {
-		err = &lostError{what: "forked process"}
-	}
+	proc, err := expected.Adopt(pid, supervisor.Adoption{Name: p.name, KeepGroup: s.keepGroup, Limits: s.limits})
 	if err != nil {
-		a.conn.close()
 		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.HandshakeTimeout, errSlow)
+	defer cancel()
+	a, err := h.meet(ctx, proc, ch)
+	if errors.Is(err, errEnded) && takenAlong(proc, from) {
+		return &lostError{what: "forked process"}
 	}
 	p.exists(proc)
+	if err != nil {
+		return err
+	}
 	p.connected(a.conn)
 	s.tell(p)
 	return nil
 }
 
-// dying is for how long a process that was killed may take to end.
+// dying is for how long a parent that was killed may take to end.
 const dying = 100 * time.Millisecond
 
-// takenAlong tells whether a process was killed with its parent: until it is adopted
-// it belongs to the parent's group. It waits only where the parent is dead.
+// takenAlong tells whether a process that has ended was killed with its parent: until
+// it is adopted it may belong to the parent's group.
 func takenAlong(proc *supervisor.Process, from *parent) bool {
-	select {
-	case <-from.proc.Done():
-	default:
+	if proc.Exit().Signal != syscall.SIGKILL {
 		return false
 	}
 	timer := time.NewTimer(dying)
 	defer timer.Stop()
 	select {
-	case <-proc.Done():
-		return proc.Exit().Signal == syscall.SIGKILL
+	case <-from.proc.Done():
+		return true
 	case <-timer.C:
 		return false
 	}
 }
 
-// born asks a parent for a process and waits until it has introduced itself. The
-// error is a *lostError if the parent has died meanwhile, which may have taken it
-// along.
-func (h *Host) born(ctx context.Context, order *forkOrder, fresh bool) (arrival, *parent, error) {
-	key := workerKey(order.ID)
-	ch := h.door.expect(key)
-	defer h.door.withdraw(key, ch)
-	p, err := h.ask(ctx, order, fresh)
-	if err != nil {
-		return arrival{}, nil, err
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.HandshakeTimeout, errSlow)
-	defer cancel()
-	var a arrival
-	select {
-	case a = <-ch:
-		err = a.check()
-	case <-p.proc.Done(): // it may be on its way
-		a, err = h.late(ctx, ch)
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-h.closing:
-		err = ErrClosed
-	}
-	return a, p, err
-}
-
-// late waits for a process whose parent has died, which may have taken it along.
-func (h *Host) late(ctx context.Context, ch <-chan arrival) (arrival, error) {
-	timer := time.NewTimer(h.cfg.ForkTimeout)
-	defer timer.Stop()
-	select {
-	case a := <-ch:
-		return a, a.check()
-	case <-timer.C:
-		return arrival{}, &lostError{what: "forked process"}
-	case <-ctx.Done():
-		return arrival{}, context.Cause(ctx)
-	case <-h.closing:
-		return arrival{}, ErrClosed
-	}
-}
-
-// check sends one away that is not whom it says it is.
-func (a arrival) check() error {
-	if a.err != nil {
-		a.conn.close()
-	}
-	return a.err
-}
-
-// ask has a parent fork, and returns when it has. A parent that does not is ended.
-func (h *Host) ask(ctx context.Context, order *forkOrder, fresh bool) (*parent, error) {
+// ask has a parent fork, and returns the number of the process when that is our child.
+// A parent that does not is ended.
+func (h *Host) ask(ctx context.Context, order *forkOrder, fresh bool) (*parent, int, error) {
 	if err := h.enter(ctx); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer h.leave()
 	if fresh && h.parent != nil && (h.parent.inspected || h.parent.preloaded) {
@@ -194,15 +156,15 @@ func (h *Host) ask(ctx context.Context, order *forkOrder, fresh bool) (*parent, 
 	}
 	p, err := h.ready(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if fresh {
 		p.inspected = true
 	}
-	err = p.fork(ctx, h, order)
+	pid, err := p.fork(ctx, h, order)
 	if lost, ok := errors.AsType[*lostError](err); ok {
 		h.drop()
 		lost.said = quote.Telling(p.out.tail())
 	}
-	return p, err
+	return p, pid, err
 }

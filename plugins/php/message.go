@@ -49,6 +49,7 @@ type source struct {
 // reply is what a parent says after its greeting.
 type reply struct {
 	Forked       *string `json:"forked"`
+	PID          int     `json:"pid"` // of what was forked
 	NotForked    *string `json:"not_forked"`
 	Error        string  `json:"error"`
 	Preloaded    *bool   `json:"preloaded"`

@@ -96,7 +96,7 @@ func (h *Host) meetParent(ctx context.Context, p *parent) (arrival, error) {
 	}
 	defer func() { _ = script.Close() }() // it was read only
 	args := slices.Concat(h.cfg.Args, engineArgs(), []string{"--", h.files.bridge, "parent", h.files.socket})
-	if err := h.execute(p.process, args, nil, script); err != nil {
+	if err := h.execute(p.process, supervisor.Spec{Args: args, Stdin: script}); err != nil {
 		return arrival{}, err
 	}
 	if err := h.noteParent(p.process); err != nil {
@@ -120,12 +120,11 @@ func (h *Host) noteParent(p *process) error {
 	return nil
 }
 
-// execute starts php.
-func (h *Host) execute(p *process, args, env []string, stdin *os.File) error {
-	proc, err := h.cfg.Supervisor.Start(supervisor.Spec{
-		Name: p.name, Path: h.cfg.Path, Args: args, Env: slices.Concat(env, h.cfg.Env),
-		Stdin: stdin, Stdout: p.out.stdout.Writer(), Stderr: p.out.stderr.Writer(),
-	})
+// execute starts php with the arguments, further environment and limits of spec.
+func (h *Host) execute(p *process, spec supervisor.Spec) error {
+	spec.Name, spec.Path, spec.Env = p.name, h.cfg.Path, slices.Concat(spec.Env, h.cfg.Env)
+	spec.Stdout, spec.Stderr = p.out.stdout.Writer(), p.out.stderr.Writer()
+	proc, err := h.cfg.Supervisor.Start(spec)
 	if err != nil {
 		return err
 	}
@@ -241,21 +240,25 @@ func (p *parent) load(ctx context.Context, h *Host) error {
 	return err
 }
 
-// fork asks for one process. The error is a refusal, a *lostError, ErrClosed or what
+// fork asks for one process and returns its number. The error is a refusal, a *lostError, ErrClosed or what
 // ended ctx.
-func (p *parent) fork(ctx context.Context, h *Host, order *forkOrder) error {
+func (p *parent) fork(ctx context.Context, h *Host, order *forkOrder) (pid int, err error) {
 	line, err := encode("fork", order)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := p.conn.send(line); err != nil {
-		return &lostError{what: "fork"}
+		return 0, &lostError{what: "fork"}
 	}
 	r, err := p.await(ctx, h, h.cfg.ForkTimeout, "fork", func(r *reply) bool {
 		return r.Forked != nil && *r.Forked == order.ID || r.NotForked != nil && *r.NotForked == order.ID
 	})
-	if err == nil && r.NotForked != nil {
-		return refusal("php could not fork: " + r.Error)
+	switch {
+	case err != nil:
+		return 0, err
+	case r.NotForked != nil:
+		return 0, refusal("php could not fork: " + r.Error)
+	default:
+		return r.PID, nil
 	}
-	return err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -152,18 +153,38 @@ func (p *peer) fork(id, stdout, stderr string) {
 	case "forks nobody":
 		p.say(`{"forked":%q}`, id)
 		return
+	case "forks a stranger":
+		p.say(`{"forked":%q,"pid":1}`, id)
+		return
+	case "forks and dies":
+		p.forkAndDie(id, stdout, stderr)
 	}
-	p.double(id, stdout, stderr)
-	p.say(`{"forked":%q}`, id)
+	p.say(`{"forked":%q,"pid":%d}`, id, p.double(id, stdout, stderr))
 }
 
-// double starts a process whose parent dies, as a process that forks twice does.
-func (p *peer) double(id, stdout, stderr string) {
+// forkAndDie says that it has forked, and then takes along what it has. The second
+// time it only forks.
+func (p *peer) forkAndDie(id, stdout, stderr string) {
+	if !p.first() {
+		return
+	}
+	pid := p.double(id, stdout, stderr)
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	p.say(`{"forked":%q,"pid":%d}`, id, pid)
+	os.Exit(0)
+}
+
+// double starts a process whose parent dies, as a process that forks twice does, and
+// returns its number.
+func (p *peer) double(id, stdout, stderr string) int {
 	self, _ := os.Executable()
 	cmd := exec.Command(self, "/bridge.php", "middle", p.socket, id, stdout, stderr)
-	if err := cmd.Run(); err != nil {
+	said, err := cmd.Output()
+	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)
 	}
+	pid, _ := strconv.Atoi(string(said))
+	return pid
 }
 
 func (*peer) middle(args []string) int {
@@ -176,6 +197,7 @@ func (*peer) middle(args []string) int {
 	if err := cmd.Start(); err != nil {
 		return 1
 	}
+	_, _ = fmt.Fprint(os.Stdout, cmd.Process.Pid)
 	return 0
 }
 

@@ -90,10 +90,19 @@ func (p *process) end() {
 
 // arrive waits until it has introduced itself, as who it is.
 func (p *process) arrive(ctx context.Context, h *Host, ch <-chan arrival) (arrival, error) {
+	a, err := h.meet(ctx, p.proc, ch)
+	if err == nil {
+		p.connected(a.conn)
+	}
+	return a, err
+}
+
+// meet waits until a process has introduced itself.
+func (h *Host) meet(ctx context.Context, proc *supervisor.Process, ch <-chan arrival) (arrival, error) {
 	select {
 	case a := <-ch:
-		return p.checked(a)
-	case <-p.proc.Done():
+		return a.checked(proc)
+	case <-proc.Done():
 	case <-ctx.Done():
 		return arrival{}, context.Cause(ctx)
 	case <-h.closing:
@@ -101,21 +110,20 @@ func (p *process) arrive(ctx context.Context, h *Host, ch <-chan arrival) (arriv
 	}
 	select {
 	case a := <-ch: // and ended after that
-		return p.checked(a)
+		return a.checked(proc)
 	default:
 		return arrival{}, h.unlessClosed(errEnded)
 	}
 }
 
 // checked looks whether it is the process that was started.
-func (p *process) checked(a arrival) (arrival, error) {
-	if a.err == nil && a.conn.peer != p.proc.PID() {
+func (a arrival) checked(proc *supervisor.Process) (arrival, error) {
+	if a.err == nil && a.conn.peer != proc.PID() {
 		a.err = &ProtocolError{Reason: "the process that answers is another than was started: is the interpreter a script that does not exec php?"}
 	}
 	if a.err != nil {
 		a.conn.close()
 		return arrival{}, a.err
 	}
-	p.connected(a.conn)
 	return a, nil
 }

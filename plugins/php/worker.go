@@ -39,16 +39,19 @@ type Worker struct {
 // loaded its files. The worker lives on when ctx ends; if that happens before Hello,
 // it is killed. After an error nothing of it is left.
 //
-// Of launch the name, the title (Argv0), Request, Output and Started are used: the
-// interpreter and its environment are the host's, and Started is called when the
-// process has introduced itself. Starts at the same time are forked one after the
+// Of launch the name, the title (Argv0), Limits, KeepGroup, Request, Output and Started
+// are used: the interpreter and its environment are the host's, and Started is called
+// when the process has introduced itself. The parent that forks has no limits. Starts at the same time are forked one after the
 // other.
 //
 // Errors: *StartError, which holds a *host.ExitError, *host.TimeoutError or
 // *host.RefusedError; *supervisor.StartError if there is nothing that could be
 // executed; ErrClosed, and what ended ctx.
 func (h *Host) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
-	s := &spawn{name: launch.Name, title: launch.Argv0, output: launch.Output, started: launch.Started}
+	s := &spawn{
+		name: launch.Name, title: launch.Argv0, output: launch.Output, started: launch.Started,
+		limits: launch.Limits, keepGroup: launch.KeepGroup,
+	}
 	if s.title == "" {
 		s.title = "gearman-manager: " + s.name
 	}
