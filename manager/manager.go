@@ -98,6 +98,7 @@ type Manager struct {
 	php     *interpreter
 	ledger  *ledger
 	reach   *servers
+	events  *stream
 	keeper  *keeper // nil before Start, and if no state is kept; guarded by mu
 
 	background sync.WaitGroup // pool loops, and those that deal with leftovers
@@ -123,6 +124,7 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m := &Manager{
 		cfg: cfg, env: workerEnv(cfg.Env), ledger: newLedger(maxSuspects),
+		events:   newStream(cfg.Logger, cfg.OnEvent, pastEvents),
 		stopping: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	for _, h := range cfg.Servers {
@@ -211,12 +213,7 @@ func (m *Manager) close() {
 }
 
 // emit tells of an event.
-func (m *Manager) emit(e Event) {
-	e.log(m.cfg.Logger)
-	if m.cfg.OnEvent != nil {
-		m.cfg.OnEvent(e)
-	}
-}
+func (m *Manager) emit(e Event) { m.events.emit(e) }
 
 // Describer returns what asks plugins for their functions. It works until the
 // manager is stopped.

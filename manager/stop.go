@@ -58,6 +58,7 @@ func (m *Manager) Stop(ctx context.Context) error {
 	m.mu.Unlock()
 	if first {
 		m.stopErr = m.stop(ctx)
+		m.events.end()
 		close(m.stopped)
 		return m.stopErr
 	}
