@@ -10,6 +10,10 @@
 //	GEARMAN_SERVERS   host:port,host:port: the job servers, in order
 //	GEARMAN_WORKER    pool/number: who it is
 //
+// libgearman 1.1, and with it pecl/gearman and the tool gearman, adds the servers of that
+// variable to each worker by itself. A program that adds them again is connected, and
+// counted, twice.
+//
 // It stays in the foreground, and leaves when it gets the stop signal, SIGTERM if
 // nothing else is said: best after its job in hand. The same signal comes from the
 // kernel when the manager dies, however that happens; a program that is set-user-ID or

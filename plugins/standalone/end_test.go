@@ -36,15 +36,18 @@ func TestStories(t *testing.T) {
 		"killed": {"plain", func(_ *testing.T, w *standalone.Worker) { _ = w.Kill() }, []string{"killed by SIGKILL"}, "worker reverse/3 was killed by SIGKILL"},
 		"killed by others": {
 			"plain", func(t *testing.T, w *standalone.Worker) { t.Helper(); hit(t, w.PID(), syscall.SIGTERM) },
-			[]string{"killed by SIGTERM"}, "worker reverse/3 was killed by SIGTERM",
+			[]string{"killed by SIGTERM"},
+			"worker reverse/3 was killed by SIGTERM",
 		},
 		"leaves by itself": {
 			"polite", func(t *testing.T, w *standalone.Worker) { t.Helper(); hit(t, w.PID(), syscall.SIGTERM) },
-			[]string{"left: counters false", "exited with status 0"}, "",
+			[]string{"left: counters false", "exited with status 0"},
+			"",
 		},
 		"ends by itself": {
 			"counting", func(t *testing.T, w *standalone.Worker) { t.Helper(); hit(t, w.PID(), syscall.SIGINT) },
-			[]string{"exited with status 10"}, "worker reverse/3 exited with status 10",
+			[]string{"exited with status 10"},
+			"worker reverse/3 exited with status 10",
 		},
 		"released": {"polite", func(_ *testing.T, w *standalone.Worker) { w.Release(); w.Release() }, []string{"left: counters false", "exited with status 0"}, ""},
 		"stopped process": {
@@ -57,7 +60,8 @@ func TestStories(t *testing.T) {
 				}
 				drain(t, w)
 			},
-			[]string{"retiring: drain", "left: counters false", "exited with status 0"}, "",
+			[]string{"retiring: drain", "left: counters false", "exited with status 0"},
+			"",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
