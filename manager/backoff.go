@@ -9,9 +9,6 @@ const (
 	// restartSpacing is the least time between two starts for one place: a worker
 	// that does a single job and leaves must not make the manager fork in a loop.
 	restartSpacing = 100 * time.Millisecond
-	// provenAfter is how long a worker has to live, unless it got a job before, for
-	// its start to count as a success.
-	provenAfter = time.Second
 )
 
 // backoffDelay returns how long to wait after a number of failed starts in a row:
@@ -38,7 +35,7 @@ func failedStart(e exitFacts) bool {
 	case !e.ready:
 		return true
 	default:
-		return !e.hadJob && e.uptime < provenAfter
+		return !e.hadJob && e.uptime < e.least
 	}
 }
 
@@ -50,6 +47,7 @@ type exitFacts struct {
 	hadJob  bool          // it performed at least one
 	jobs    int           // in hand at its end
 	uptime  time.Duration // since hello
+	least   time.Duration // that it has to live for its start to count as a success
 }
 
 // killReason says why the manager killed a worker.
@@ -59,6 +57,7 @@ const (
 	notKilled        killReason = ""
 	killTimeout      killReason = "timeout"      // its job was over its timeout and it did not act
 	killGrace        killReason = "grace"        // it was told to leave and the grace was over
-	killUnresponsive killReason = "unresponsive" // it did not answer a call
+	killUnresponsive killReason = "unresponsive" // it did not answer a call, or was stopped
+	killMemory       killReason = "memory"       // it has more memory than it may
 	killStop         killReason = "stop"         // the manager was told to hurry
 )

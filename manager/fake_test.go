@@ -35,7 +35,22 @@ type fakeWorker struct {
 	busy     bool // does not leave before its job is done
 	stubborn bool // does not end when it is released
 	told     []*workerpb.SuspectJob
+	mute     bool          // says nothing when it is to register
+	went     bool          // Go was called
+	hold     workerpb.Hold // as Go said last
+	drained  bool
 }
+
+// holds is how far the worker may go, and takes whether it may take jobs. The caller
+// holds mu.
+func (w *fakeWorker) holds() workerpb.Hold {
+	if w.went {
+		return w.hold
+	}
+	return w.request.GetHold()
+}
+
+func (w *fakeWorker) takes() bool { return w.holds() == workerpb.Hold_HOLD_NONE }
 
 func (w *fakeWorker) PID() int { return w.pid }
 func (w *fakeWorker) Hello() *workerpb.Hello {
@@ -64,6 +79,7 @@ func (w *fakeWorker) Drain(ctx context.Context, reason string) error {
 	w.fleet.log("drain %s %s", w.name, reason)
 	w.mu.Lock()
 	deaf, busy := w.deaf, w.busy
+	w.drained = true
 	w.mu.Unlock()
 	if deaf {
 		<-ctx.Done()
@@ -73,6 +89,48 @@ func (w *fakeWorker) Drain(ctx context.Context, reason string) error {
 		w.leave()
 	}
 	return nil
+}
+
+func (w *fakeWorker) Go(_ context.Context, hold workerpb.Hold, slots uint32) error {
+	w.fleet.log("go %s %v %d", w.name, hold, slots)
+	w.mu.Lock()
+	w.went, w.hold = true, hold
+	mute := w.mute
+	w.mu.Unlock()
+	if !mute {
+		w.ready(true)
+	}
+	return nil
+}
+
+func (w *fakeWorker) Set(_ context.Context, s *workerpb.Settings) error {
+	w.fleet.log("set %s %d slots", w.name, len(s.GetSlots().GetSlots()))
+	return nil
+}
+
+func (w *fakeWorker) Ping(ctx context.Context) error {
+	w.mu.Lock()
+	deaf := w.deaf
+	w.mu.Unlock()
+	if deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
+}
+
+// ready says that all slots are connected.
+func (w *fakeWorker) ready(registered bool) {
+	for slot := range w.request.GetSlots() {
+		w.events <- &workerpb.Event{Event: &workerpb.Event_Ready{Ready: &workerpb.Ready{
+			Slot: uint32(slot), Server: "127.0.0.1:4730", Registered: registered,
+		}}}
+	}
+}
+
+// rest says that a slot of a worker that retires has nothing in hand any more.
+func (w *fakeWorker) rest(slot int) {
+	w.events <- &workerpb.Event{Event: &workerpb.Event_Rested{Rested: &workerpb.Rested{Slot: uint32(slot)}}}
 }
 
 func (w *fakeWorker) Suspect(ctx context.Context, s *workerpb.Suspects) error {
@@ -197,7 +255,7 @@ func newFakeFleet(t *testing.T, dir string, plan PoolPlan, prepare func(*fakeWor
 			tellPools(ctx, []*pool{f.pool}, function, s, except)
 		},
 		gate: newGate(100), ledger: newLedger(100), reach: newServers(servers, emit), emit: emit,
-		random: func() float64 { return 1 }, clock: f.clock,
+		random: func() float64 { return 1 }, clock: f.clock, memory: func(int) int64 { return 0 },
 	})
 	return f
 }
@@ -313,7 +371,7 @@ var errNoStart = errors.New("no interpreter")
 
 func onePlan(slots int) PoolPlan {
 	return PoolPlan{
-		Name: "resize", Kind: KindPlugin, Slots: slots, Workers: slots, Concurrency: 1,
+		Name: "resize", Kind: KindPlugin, Slots: slots, Workers: slots, Concurrency: 1, StartSeconds: time.Second,
 		Functions: []FunctionPlan{
 			{Name: "resize", Grace: time.Minute, JobAttempts: 3, OnTimeout: config.Fail, OnCrash: config.Reissue},
 		},

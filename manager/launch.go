@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/plugins/standalone"
 )
 
 // program is what the workers of a pool execute.
@@ -35,6 +36,18 @@ func (m *Manager) program(pp *PoolPlan) (prog program, start starter, ok bool) {
 		}
 		return program{path: path}, php.Start, true
 	case KindStandalone:
+		command := pp.Functions[0].Command
+		h := standalone.New(standalone.Config{
+			Supervisor: m.sup, Servers: m.servers, StartSeconds: pp.StartSeconds, StopSignal: pp.StopSignal,
+		})
+		start := func(ctx context.Context, launch host.Launch) (process, error) {
+			w, err := h.Start(ctx, launch)
+			if err != nil {
+				return nil, err
+			}
+			return w, nil
+		}
+		return program{path: pp.Program, args: command[min(1, len(command)):], env: m.env}, start, true
 	}
 	return program{}, nil, false
 }

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,8 +50,8 @@ type Config struct {
 	// Hostname begins the client ids that job servers show. The machine's name if
 	// empty.
 	Hostname string
-	// StartConcurrency is how many workers are started at a time. Two for each
-	// processor if zero.
+	// StartConcurrency is how many workers are started at a time. What Settings says
+	// if zero, and two for each processor if that is zero too.
 	StartConcurrency int
 	// KeepState has suspect jobs survive a restart also where Settings names no
 	// state directory: a usual one is chosen. Without it, nothing is kept then.
@@ -189,6 +190,8 @@ func (m *Manager) open() (err error) {
 	}
 	m.sup, err = supervisor.New(supervisor.Config{
 		Subreaper: true, OnOrphan: func(e supervisor.Exit) { m.emit(OrphanReaped{Exit: e}) },
+		// The reaper must not wait for a pool; the goroutine ends with the call.
+		OnStopped: func(p *supervisor.Process, stopped bool) { go m.noteStopped(p.PID(), stopped) },
 	})
 	if err != nil {
 		return err
@@ -318,7 +321,7 @@ func (m *Manager) makePools(plan *Plan) (pools []*pool, err error) {
 			closeRecords(pools)
 		}
 	}()
-	g := newGate(m.cfg.StartConcurrency)
+	g := newGate(cmp.Or(m.cfg.StartConcurrency, m.cfg.Settings.StartConcurrency()))
 	splay := m.cfg.Settings.InitialSpawnSplay()
 	before := 0 // workers of the pools before
 	for i := range plan.Pools {
@@ -345,7 +348,7 @@ func (m *Manager) makePools(plan *Plan) (pools []*pool, err error) {
 			delay: func(n int) time.Duration { return time.Duration(first+n) * splay },
 			start: start, note: m.note, forget: m.roster.drop, tell: m.tell,
 			gate: g, ledger: m.ledger, reach: m.reach, emit: m.emit,
-			random: rand.Float64, clock: jobrecord.Now,
+			random: rand.Float64, clock: jobrecord.Now, memory: memoryOf(pp.Kind),
 		}))
 	}
 	return pools, nil
@@ -363,6 +366,48 @@ func closeRecords(pools []*pool) {
 func (m *Manager) note(worker string, grace time.Duration, proc *supervisor.Process) {
 	// An error costs only what a manager after this one knows.
 	_ = m.roster.add(rosterEntry{pid: proc.PID(), start: proc.StartTime(), grace: grace, name: worker})
+}
+
+// noteStopped tells the pools that a process has been stopped or continued. It is one
+// worker's of one of them, or none's.
+func (m *Manager) noteStopped(pid int, stopped bool) {
+	m.mu.Lock()
+	pools := m.pools
+	m.mu.Unlock()
+	for _, p := range pools {
+		p.post(func() { p.stopped(pid, stopped) })
+	}
+}
+
+// ErrNoPool is the error of a Retry of a function that nobody performs.
+var ErrNoPool = errors.New("no pool performs the function")
+
+// ErrNotFailing is the error of a Retry of a function whose workers start.
+var ErrNotFailing = errors.New("no start of its workers has failed")
+
+// Retry starts workers of a function at once where starts have failed, also in a pool
+// that was given up. It does not wait for them. The error is ErrNoPool or
+// ErrNotFailing.
+func (m *Manager) Retry(function string) error {
+	m.mu.Lock()
+	pools := m.pools
+	m.mu.Unlock()
+	known, tried := false, false
+	for _, p := range pools {
+		if !p.performs(function) {
+			continue
+		}
+		known = true
+		again, _ := ask(p, func() bool { return p.tryAgain("asked for") })
+		tried = tried || again
+	}
+	switch {
+	case !known:
+		return fmt.Errorf("try %s again: %w", function, ErrNoPool)
+	case !tried:
+		return fmt.Errorf("try %s again: %w", function, ErrNotFailing)
+	}
+	return nil
 }
 
 // Snapshot returns the fleet as it is now. It blocks for no longer than the pools

@@ -63,11 +63,11 @@ func TestFailedStart(t *testing.T) {
 		want bool
 	}{
 		"before it was ready":      {exitFacts{}, true},
-		"soon after":               {exitFacts{ready: true, uptime: 999 * time.Millisecond}, true},
-		"later":                    {exitFacts{ready: true, uptime: time.Second}, false},
-		"soon, but it did a job":   {exitFacts{ready: true, hadJob: true}, false},
-		"soon, with a job in hand": {exitFacts{ready: true, jobs: 1}, false},
-		"soon, as planned":         {exitFacts{ready: true, planned: true}, false},
+		"soon after":               {exitFacts{ready: true, uptime: 999 * time.Millisecond, least: time.Second}, true},
+		"later":                    {exitFacts{ready: true, uptime: time.Second, least: time.Second}, false},
+		"soon, but it did a job":   {exitFacts{ready: true, hadJob: true, least: time.Second}, false},
+		"soon, with a job in hand": {exitFacts{ready: true, jobs: 1, least: time.Second}, false},
+		"soon, as planned":         {exitFacts{ready: true, planned: true, least: time.Second}, false},
 		"killed by the manager":    {exitFacts{killed: killUnresponsive}, false},
 	} {
 		if got := failedStart(c.exit); got != c.want {

@@ -23,8 +23,11 @@ type process interface {
 	Tail() []string
 	Release()
 	Kill() error
+	Go(ctx context.Context, hold workerpb.Hold, slots uint32) error
+	Set(ctx context.Context, settings *workerpb.Settings) error
 	Drain(ctx context.Context, reason string) error
 	Suspect(ctx context.Context, suspects *workerpb.Suspects) error
+	Ping(ctx context.Context) error
 }
 
 // poolConfig is what a pool works with.
@@ -52,6 +55,9 @@ type poolConfig struct {
 	emit   func(Event)
 	random func() float64       // 0 ≤ x < 1
 	clock  func() time.Duration // the clock of job records
+	// memory is how many bytes of memory a process has of its own; 0 if that is not
+	// known.
+	memory func(pid int) int64
 }
 
 // pool keeps the workers of one PoolPlan running. One goroutine, run, owns
@@ -64,44 +70,40 @@ type pool struct {
 	helpers sync.WaitGroup // goroutines that start workers and speak to them
 
 	places   []*place
+	bench    *place // of the standby; it is none of the plan's
 	stopping bool
 	hurry    int // how often it was told to hurry; see hurryGrace
 	pending  int // deaths whose jobs are being told
 	retry    retry
+	pingAt   time.Time
 }
 
-// place is a worker's place in its pool: its number and its slots, which one
-// worker has after another.
+// place is one of the workers that the plan wants, and what it has in the way of
+// slots. One worker has it after another.
 type place struct {
-	name      string // of its workers, "pool/number"
-	first     int    // number of its first slot, from 1
 	slots     int
 	worker    *worker   // nil: none; one is started when it may be
 	leaving   []*worker // those that retire while worker is their successor
 	starts    int
 	notBefore time.Time
 	lastExit  string
-}
-
-// retry is what a pool knows of starts that failed. It is the pool's and not the
-// place's, since all workers of a pool are alike.
-type retry struct {
-	failures int       // in a row
-	at       time.Time // of the next try
-	since    time.Time // the last failure; starts from before it say nothing new
+	// before is the worker that had it before, and why it went.
+	before, why string
 }
 
 func newPool(cfg poolConfig) *pool {
-	p := &pool{cfg: cfg, inbox: make(chan func(), 64), done: make(chan struct{})}
+	p := &pool{
+		cfg: cfg, inbox: make(chan func(), 64), done: make(chan struct{}),
+		bench: &place{slots: cfg.plan.Concurrency},
+	}
 	started := time.Now()
-	for first := 1; first <= cfg.plan.Slots; first += cfg.plan.Concurrency {
+	for left := cfg.plan.Slots; left > 0; left -= cfg.plan.Concurrency {
 		p.places = append(p.places, &place{
-			name:      placeName(cfg.plan.Name, first),
-			first:     first,
-			slots:     min(cfg.plan.Concurrency, cfg.plan.Slots-first+1),
+			slots:     min(cfg.plan.Concurrency, left),
 			notBefore: started.Add(cfg.delay(len(p.places))),
 		})
 	}
+	p.pingAt = nextPing(started)
 	return p
 }
 
@@ -112,7 +114,10 @@ func (p *pool) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for !p.over() {
-		p.fill(ctx)
+		p.guard(func() {
+			p.fill(ctx)
+			p.handOver(ctx)
+		})
 		if next := p.nextDeadline(); next.IsZero() {
 			timer.Stop()
 		} else {
@@ -173,7 +178,7 @@ func ask[T any](p *pool, f func() T) (result T, ok bool) {
 	}
 }
 
-// workers returns all workers that have not exited.
+// workers returns all workers that have not exited, the standby last.
 func (p *pool) workers() []*worker {
 	var all []*worker
 	for _, pl := range p.places {
@@ -182,68 +187,57 @@ func (p *pool) workers() []*worker {
 			all = append(all, pl.worker)
 		}
 	}
+	all = append(all, p.bench.leaving...)
+	if p.bench.worker != nil {
+		all = append(all, p.bench.worker)
+	}
 	return all
 }
 
-// fill starts workers for places that have none and may have one now.
+// fill starts workers for places that have none and may have one now, and a standby
+// if there is to be one.
 func (p *pool) fill(ctx context.Context) {
 	if p.stopping {
 		return
 	}
 	now := time.Now()
 	for _, pl := range p.places {
-		if pl.worker != nil || now.Before(p.startAt(pl)) || p.probing() {
-			continue
+		if pl.worker == nil && !p.promote(ctx, pl) {
+			p.tryLaunch(ctx, pl, now)
 		}
-		if records, ok := p.cfg.records.take(pl.slots); ok {
-			p.launch(ctx, pl, records)
+	}
+	if p.bench.worker == nil && p.wantsStandby(now) {
+		p.tryLaunch(ctx, p.bench, now)
+	}
+}
+
+func (p *pool) tryLaunch(ctx context.Context, pl *place, now time.Time) {
+	if p.retry.gaveUp || now.Before(p.startAt(pl)) || p.probing() {
+		return
+	}
+	if records, ok := p.cfg.records.take(pl.slots); ok {
+		p.launch(ctx, pl, records)
+	}
+}
+
+// number returns the lowest number of a first slot that no worker has, and that is
+// not among taken. Workers have numbers as their first slots would have if each had
+// as many slots as any.
+func (p *pool) number(taken map[int]bool) int {
+	for first := 1; ; first += p.cfg.plan.Concurrency {
+		if !taken[first] {
+			return first
 		}
 	}
 }
 
-// startAt is the earliest moment at which an empty place may get a worker.
-func (p *pool) startAt(pl *place) time.Time {
-	at := pl.notBefore
-	if p.retry.failures > 0 && p.retry.at.After(at) {
-		at = p.retry.at
-	}
-	return at
-}
-
-// probing tells whether starts have failed again and again, and one worker is
-// trying just now: the others wait for what becomes of it.
-func (p *pool) probing() bool {
-	if p.retry.failures < 2 {
-		return false
-	}
+// numbers are those that workers have.
+func (p *pool) numbers() map[int]bool {
+	taken := map[int]bool{}
 	for _, w := range p.workers() {
-		if !w.proven && w.launched.After(p.retry.since) {
-			return true
-		}
+		taken[w.first] = true
 	}
-	return false
-}
-
-// failed notes a start that failed and returns when the next one may be. Of many
-// workers that fail at the same time only the first counts.
-func (p *pool) failed(w *worker, now time.Time) {
-	if !w.launched.After(p.retry.since) {
-		return
-	}
-	p.retry.failures++
-	p.retry.since = now
-	p.retry.at = now.Add(backoffDelay(p.retry.failures, p.cfg.random()))
-}
-
-// proven notes that a worker works.
-func (p *pool) proven(w *worker) {
-	if w.proven {
-		return
-	}
-	w.proven, w.provenAt = true, time.Time{}
-	if w.launched.After(p.retry.since) {
-		p.retry.failures = 0
-	}
+	return taken
 }
 
 // errStopping ends starts when the pool stops.
@@ -273,29 +267,57 @@ func (p *pool) hurryUp(level int) {
 	}
 }
 
-// nextDeadline is when tick has something to do, or zero if it has not before
-// something else happens.
+// sooner makes next the earlier of two moments; zero is none.
+func sooner(next *time.Time, t time.Time) {
+	if !t.IsZero() && (next.IsZero() || t.Before(*next)) {
+		*next = t
+	}
+}
+
+// nextDeadline is when tick, fill or handOver has something to do, or zero if they
+// have not before something else happens.
 func (p *pool) nextDeadline() time.Time {
 	var next time.Time
-	sooner := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
-	waiting := !p.stopping && !p.probing()
-	for _, pl := range p.places {
-		if pl.worker == nil && waiting && len(p.cfg.records.free) >= pl.slots {
-			sooner(p.startAt(pl))
-		}
+	if !p.stopping {
+		p.nextStart(&next)
+		sooner(&next, p.pingAt)
 	}
 	for _, w := range p.workers() {
-		sooner(w.checkAt)
-		sooner(w.watchAt)
+		sooner(&next, w.checkAt)
+		sooner(&next, w.watchAt)
+		sooner(&next, w.stoppedUntil)
+		sooner(&next, w.patience)
 		if p.retry.failures > 0 {
-			sooner(w.provenAt)
+			sooner(&next, w.provenAt)
 		}
 	}
 	return next
+}
+
+// nextStart finds the moment of the next start, as far as it is known.
+func (p *pool) nextStart(next *time.Time) {
+	sooner(next, p.retry.lookAt)
+	if p.retry.gaveUp || p.probing() {
+		return
+	}
+	room := len(p.cfg.records.free)
+	for _, pl := range p.places {
+		if pl.worker == nil && room >= pl.slots {
+			sooner(next, p.startAt(pl))
+		}
+	}
+	if p.bench.worker == nil && room >= p.bench.slots {
+		if at := p.standbyAt(); !at.IsZero() {
+			sooner(next, later(at, p.startAt(p.bench)))
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // tick does what is due.
@@ -310,6 +332,19 @@ func (p *pool) tick(ctx context.Context, now time.Time) {
 		if due(w.checkAt, now) {
 			p.checkLeaving(w, now)
 		}
+		if due(w.patience, now) {
+			w.patience, w.waited = time.Time{}, true
+		}
+		if due(w.stoppedUntil, now) {
+			p.stoppedTooLong(w)
+		}
+	}
+	if due(p.pingAt, now) {
+		p.pingAt = nextPing(now)
+		p.ping(ctx)
+	}
+	if due(p.retry.lookAt, now) {
+		p.lookAgain(now)
 	}
 }
 

@@ -1,7 +1,9 @@
 package manager
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,7 +17,7 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 	jobs := p.inHand(w)
 	count := p.cfg.records.count(w.records).minus(w.base)
 	w.state, _ = w.state.next(triggerExit)
-	p.vacate(w)
+	p.vacate(w, cmp.Or(w.retired, "crash"))
 	p.cfg.forget(w.pid)
 	for _, s := range w.slots {
 		for server := range s.connected {
@@ -24,13 +26,18 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 	}
 	if failedStart(exitFacts{
 		ready: true, planned: w.retired != "", killed: w.killed, hadJob: count.begun > 0, jobs: len(jobs), uptime: now.Sub(w.ready),
+		least: p.cfg.plan.StartSeconds,
 	}) {
 		p.failed(w, now)
 	} else {
 		p.proven(w)
 	}
+	if w.retired == "" {
+		w.place.notBefore = w.launched.Add(restartSpacing)
+	}
 	exit := p.report(w, jobs, count, now)
-	cause := fmt.Sprintf("worker %s %s", w.place.name, exit)
+	p.giveUp(now, errors.New(exit))
+	cause := fmt.Sprintf("worker %s %s", w.name, exit)
 	p.settle(ctx, charges(hands(jobs), w.killed, w.retired, cause), func() { p.cfg.records.give(w.records) })
 }
 
@@ -47,13 +54,15 @@ func (p *pool) settle(ctx context.Context, blamed []charge, free func()) {
 // report tells of an exit and returns it in words.
 func (p *pool) report(w *worker, jobs []recordedJob, count counters, now time.Time) string {
 	e := WorkerExited{
-		Worker: w.place.name, PID: w.pid, Exit: w.proc.Exit(), Uptime: now.Sub(w.ready),
+		Worker: w.name, PID: w.pid, Exit: w.proc.Exit(), Uptime: now.Sub(w.ready),
 		Done: count.done, Failed: count.failed, Retired: w.retired, Killed: string(w.killed),
+		CountsUnknown: !p.holds(), ReplacedBy: p.successor(w), Final: p.stopping || p.exhausted(),
 	}
+	e.OOM = e.Exit.OOM
 	if w.left && e.Retired == "" {
 		e.Retired = "it left"
 	}
-	if !p.stopping && w.place.worker == nil {
+	if !e.Final && e.ReplacedBy == "" {
 		e.Wait = max(0, p.startAt(w.place).Sub(now))
 	}
 	for _, j := range jobs {
@@ -70,10 +79,23 @@ func (p *pool) report(w *worker, jobs []recordedJob, count counters, now time.Ti
 	return e.Exit.String()
 }
 
+// successor is the name of the worker that has the place of another, or will have it
+// at once.
+func (p *pool) successor(w *worker) string {
+	switch {
+	case w.place.worker != nil:
+		return w.place.worker.name
+	case p.mayPromote(w.place):
+		return p.bench.worker.name
+	default:
+		return ""
+	}
+}
+
 func (j recordedJob) status(w *worker) JobInHand {
 	return JobInHand{
 		Function: j.function.Name, Server: j.job.server, Handle: j.job.handle,
-		Slot: w.place.first + j.slot, Since: j.age,
+		Slot: w.first + j.slot, Since: j.age,
 	}
 }
 

@@ -23,16 +23,18 @@ func (p *pool) heard(ctx context.Context, w *worker, event *workerpb.Event) {
 		}
 	case *workerpb.Event_Retiring:
 		p.retiring(w, e.Retiring)
+	case *workerpb.Event_Rested:
+		p.slotRested(w, e.Rested)
 	case *workerpb.Event_Left:
 		p.hasLeft(w)
 	case *workerpb.Event_Log:
-		p.cfg.emit(WorkerLogged{Worker: w.place.name, Log: e.Log})
+		p.cfg.emit(WorkerLogged{Worker: w.name, PID: w.pid, Log: e.Log})
 	case *workerpb.Event_JobCrashed:
 		p.jobCrashed(ctx, w, e.JobCrashed)
 	case *workerpb.Event_Undelivered:
 		job := e.Undelivered.GetJob()
 		p.cfg.emit(JobUndelivered{
-			Worker: w.place.name, Function: e.Undelivered.GetFunction(),
+			Worker: w.name, PID: w.pid, Function: e.Undelivered.GetFunction(),
 			Server: job.GetServer(), Handle: job.GetHandle(), Err: e.Undelivered.GetError(),
 		})
 	}
@@ -49,15 +51,21 @@ func (w *worker) slot(n uint32) *slotState {
 
 func (p *pool) slotReady(w *worker, e *workerpb.Ready) {
 	s := w.slot(e.GetSlot())
-	if s == nil || s.connected[e.GetServer()] {
+	if s == nil {
 		return
 	}
+	registered, connected := s.connected[e.GetServer()]
 	if s.connected == nil {
 		s.connected = map[string]bool{}
 	}
-	s.connected[e.GetServer()] = true
-	p.cfg.reach.connect(e.GetServer())
-	p.cfg.emit(SlotConnected{Worker: w.place.name, Slot: w.place.first + int(e.GetSlot()), Server: e.GetServer()})
+	if !connected {
+		p.cfg.reach.connect(e.GetServer())
+	}
+	s.connected[e.GetServer()] = registered || e.GetRegistered()
+	if registered || !e.GetRegistered() {
+		return
+	}
+	p.cfg.emit(SlotConnected{Worker: w.name, PID: w.pid, Slot: w.first + int(e.GetSlot()), Server: e.GetServer()})
 }
 
 func (p *pool) slotLost(w *worker, e *workerpb.Lost) {
@@ -65,11 +73,11 @@ func (p *pool) slotLost(w *worker, e *workerpb.Lost) {
 	if s == nil {
 		return
 	}
-	was := s.connected[e.GetServer()]
+	_, was := s.connected[e.GetServer()]
 	delete(s.connected, e.GetServer())
 	p.cfg.reach.lose(e.GetServer(), e.GetError(), was)
 	p.cfg.emit(SlotLost{
-		Worker: w.place.name, Slot: w.place.first + int(e.GetSlot()), Server: e.GetServer(), Err: e.GetError(),
+		Worker: w.name, PID: w.pid, Slot: w.first + int(e.GetSlot()), Server: e.GetServer(), Err: e.GetError(),
 	})
 }
 
@@ -91,23 +99,37 @@ func (p *pool) retiring(w *worker, e *workerpb.Retiring) {
 		return // it answers our own drain
 	}
 	w.state, w.retired = state, e.GetReason()
-	p.cfg.emit(WorkerRetiring{Worker: w.place.name, PID: w.pid, Reason: e.GetReason(), Detail: e.GetDetail()})
+	p.cfg.emit(WorkerRetiring{Worker: w.name, PID: w.pid, Reason: e.GetReason(), Detail: e.GetDetail()})
 	if hasGrace(e.GetReason()) {
 		w.drained = time.Now()
 		w.checkAt = w.drained.Add(idleGrace)
 	}
+	w.rests = !hasGrace(e.GetReason())
 	if !p.stopping {
-		p.vacate(w)
+		p.vacate(w, e.GetReason())
 		w.place.leaving = append(w.place.leaving, w)
 	}
 }
 
+// slotRested is called when a slot takes no more jobs and has none in hand.
+func (p *pool) slotRested(w *worker, e *workerpb.Rested) {
+	s := w.slot(e.GetSlot())
+	if s == nil {
+		return
+	}
+	s.busy, s.rested = false, true
+	if w.letGo && w.restsAll() && w.drained.IsZero() {
+		w.drained = time.Now()
+		w.checkAt = w.drained.Add(idleGrace)
+	}
+}
+
 // hasGrace tells whether the jobs in hand of a worker that retires for that reason
-// have only their grace. Where it retires because it has done enough they have as
-// long as any job.
+// have only their grace, and it leaves as soon as they are done. Where it retires
+// because it has done enough they have as long as any job, and it rests then.
 func hasGrace(reason string) bool {
 	switch reason {
-	case "max_runs", "max_lifetime", "max_memory":
+	case "max_runs", "max_lifetime", "max_memory", "panic":
 		return false
 	default:
 		return true

@@ -54,8 +54,8 @@ func TestIdlePoolSleeps(t *testing.T) {
 	runPool(t, onePlan(20), nil, func(f *fakeFleet) {
 		pass(2 * time.Second)
 		next, _ := ask(f.pool, f.pool.nextDeadline)
-		if !next.IsZero() {
-			t.Errorf("an idle pool wakes up in %v", time.Until(next))
+		if ping, _ := ask(f.pool, func() time.Time { return f.pool.pingAt }); !next.Equal(ping) || time.Until(next) > pingEvery {
+			t.Errorf("an idle pool wakes up in %v, before workers are asked whether they are there", time.Until(next))
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestFailingStarts(t *testing.T) {
 		if n := f.started(); n != 1 {
 			t.Errorf("%d workers started, want one that tries", n)
 		}
-		pass(provenAfter)
+		pass(time.Second)
 		if s := f.states(); s[StateReady] != 5 {
 			t.Errorf("states %v", s)
 		}

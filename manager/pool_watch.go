@@ -24,6 +24,9 @@ const (
 	// helloGrace is how long a worker that was told to run, and then to leave, may
 	// take to say hello. It may have a job by then; if not, it is given up.
 	helloGrace = 500 * time.Millisecond
+	// memoryEvery is how often the memory of a busy worker is looked at that has a hard
+	// limit.
+	memoryEvery = 250 * time.Millisecond
 	// releaseGrace is how long a worker that has left may take to end.
 	releaseGrace = 5 * time.Second
 )
@@ -41,16 +44,21 @@ func hurryGrace(level int) (grace time.Duration, ok bool) {
 	}
 }
 
-// planWatch decides when the jobs in hand of a worker are looked at: when the
-// first of them may be over its timeout. There is nothing to look at while it is
-// idle, or if its functions have no timeouts.
+// planWatch decides when a worker is looked at: when the first of its jobs in hand may
+// be over its timeout, or its memory over the limit. There is nothing to look at while
+// it is idle, or if there are no such limits.
 func (p *pool) planWatch(w *worker, now time.Time) {
 	w.watchAt = time.Time{}
 	if w.killed != notKilled || w.left {
 		return
 	}
 	next, ok := p.shortestTimeout()
-	if !ok || !slices.ContainsFunc(w.slots, func(s slotState) bool { return s.busy }) {
+	limited := p.cfg.plan.MaxMemoryHard > 0 && p.cfg.plan.Kind != KindExec // whose jobs have memory of their own
+	if !ok && !limited || !slices.ContainsFunc(w.slots, func(s slotState) bool { return s.busy }) {
+		return
+	}
+	if !ok {
+		w.watchAt = now.Add(memoryEvery)
 		return
 	}
 	for _, j := range p.inHand(w) {
@@ -59,6 +67,23 @@ func (p *pool) planWatch(w *worker, now time.Time) {
 		}
 	}
 	w.watchAt = now.Add(max(next, 0) + overdueSlack)
+	if most := now.Add(memoryEvery); limited && w.watchAt.After(most) {
+		w.watchAt = most
+	}
+}
+
+// tooLarge kills a worker that has more memory than it may.
+func (p *pool) tooLarge(w *worker) bool {
+	limit := p.cfg.plan.MaxMemoryHard
+	if limit <= 0 || p.cfg.plan.Kind == KindExec || w.proc == nil {
+		return false
+	}
+	memory := p.cfg.memory(w.pid)
+	if memory <= limit {
+		return false
+	}
+	p.kill(w, killMemory, fmt.Sprintf("it has %d bytes of memory, max_memory_hard is %d", memory, limit))
+	return true
 }
 
 func (p *pool) shortestTimeout() (shortest time.Duration, ok bool) {
@@ -106,8 +131,9 @@ func (p *pool) inHand(w *worker) []recordedJob {
 			continue
 		}
 		j := recordedJob{slot: slot, start: s.Start, age: p.cfg.clock() - s.Start}
+		j.unique = s.Unique
 		j.job = jobKey{server: p.cfg.servers[s.Server], handle: s.Handle, hash: s.Hash}
-		j.worker = w.place.name
+		j.worker = w.name
 		j.function = p.cfg.plan.Functions[s.Function]
 		j.overdue = j.function.Timeout > 0 && j.age >= j.function.Timeout
 		j.begun = s.Begun
@@ -131,6 +157,9 @@ func (p *pool) still(w *worker, jobs []recordedJob) []recordedJob {
 // watch kills a worker one of whose jobs is over its timeout by more than a worker
 // that lives would let it be.
 func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
+	if p.tooLarge(w) {
+		return
+	}
 	late, wait := p.late(w)
 	if late = p.still(w, late); len(late) == 0 {
 		p.planWatch(w, now)
@@ -247,7 +276,7 @@ func (p *pool) jobCrashed(ctx context.Context, w *worker, e *workerpb.JobCrashed
 	slot.charged = p.cfg.records.read(w.records[e.GetSlot()]).Begun
 	function := p.cfg.plan.Functions[i]
 	p.account(ctx, []charge{{
-		job: keyOf(e.GetJob()), function: function, unique: e.GetJob().GetUnique(), worker: w.place.name,
+		job: keyOf(e.GetJob()), function: function, unique: e.GetJob().GetUnique(), worker: w.name,
 		attempt: true, cause: e.GetCause(),
 		fail: !e.GetTimeout() && function.OnCrash == config.Fail,
 	}}, w.proc, true, nil)

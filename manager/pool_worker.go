@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins/host"
@@ -19,6 +20,8 @@ const callTimeout = 10 * time.Second
 // belongs to the loop of its pool.
 type worker struct {
 	place    *place
+	first    int    // number of its first slot, from 1
+	name     string // "pool/number"
 	state    State
 	proc     process // nil until it has said hello
 	pid      int     // 0 until the process exists
@@ -28,13 +31,24 @@ type worker struct {
 	launched time.Time // when it was decided to start it
 	ready    time.Time // hello; zero before
 	abandon  context.CancelCauseFunc
+	heard    printer
+	diesAt   time.Time // when it is too old; zero: never, or not known yet
+	lifetime time.Duration
 	asked    bool   // it was told to run, and may work before its hello is heard
 	known    uint64 // version of the suspects that its run request held
 
 	proven   bool
 	provenAt time.Time // when it is, if nothing happens before; zero afterwards
 
+	hold     workerpb.Hold // how far it was told that it may go
+	open     int           // how many of its slots may take jobs
+	telling  bool          // it is just being told
+	patience time.Time     // when others wait no more for it to be registered; zero: it is over, or has not begun
+	waited   bool          // it is over
+
 	retired string    // why it leaves as planned
+	rests   bool      // it has decided so itself, and stays registered until it is let go
+	letGo   bool      // it has been told to leave
 	drained time.Time // since when its grace runs; zero: it has none
 	left    bool      // it has left every server, or its connection is over
 	leftAt  time.Time
@@ -42,35 +56,53 @@ type worker struct {
 	checkAt time.Time // when its leaving is looked at
 	watchAt time.Time // when its jobs in hand are looked at
 	killed  killReason
+	// stoppedUntil is when a worker is killed that a signal has stopped; zero: none
+	// has.
+	stoppedUntil time.Time
+}
+
+// printer is what is known of a worker while it prints, by goroutines other than the
+// loop.
+type printer struct {
+	pid   atomic.Int64 // 0: not known yet
+	hello atomic.Bool
 }
 
 // slotState is what a worker has told of one of its slots.
 type slotState struct {
 	busy      bool
-	connected map[string]bool // to servers
+	rested    bool            // of a worker that retires: it has no job in hand and takes none
+	connected map[string]bool // by server; true if it is registered there
 	// charged is the job that was charged last, as the slot's record counts jobs
 	// begun. That job is not charged again when the worker dies.
 	charged uint64
 }
 
-// placeName is the name of the workers of a place.
-func placeName(pool string, first int) string { return fmt.Sprintf("%s/%d", pool, first) }
+// workerName is the name of a worker, and what its slots are known by.
+func workerName(pool string, first int) string { return fmt.Sprintf("%s/%d", pool, first) }
 
-// launch starts the next worker of a place.
+// launch starts the next worker of a place, which is held back if it is a standby, or
+// the one before is there still.
 func (p *pool) launch(ctx context.Context, pl *place, records []int) {
 	now := time.Now()
 	starting, cancel := context.WithCancelCause(ctx)
+	first := p.number(p.numbers())
 	w := &worker{
-		place: pl, state: StateStarting, records: records, base: p.cfg.records.count(records), launched: now,
-		slots: make([]slotState, pl.slots), abandon: cancel,
+		place: pl, first: first, name: workerName(p.cfg.plan.Name, first), state: StateStarting, lifetime: p.lifetime(),
+		records: records, base: p.cfg.records.count(records), launched: now, slots: make([]slotState, pl.slots), abandon: cancel,
+	}
+	w.open = w.size()
+	if p.holds() && (pl == p.bench || len(pl.leaving) > 0) {
+		w.hold, w.open = workerpb.Hold_HOLD_CONNECTED, 0
 	}
 	pl.worker = w
-	pl.starts++
-	pl.notBefore = now.Add(restartSpacing)
-	lifetime := p.lifetime()
+	if pl != p.bench {
+		pl.starts++
+	}
+	command := p.command(w)
 	p.helpers.Go(func() {
 		defer cancel(nil)
-		p.follow(ctx, starting, w, lifetime)
+		p.follow(ctx, starting, w, command)
 	})
 }
 
@@ -86,8 +118,9 @@ func (p *pool) lifetime() time.Duration {
 // follow starts a worker and tells the loop, in order, all that it hears of it
 // until its end. The start is given up when starting ends. It does not touch what
 // belongs to the loop.
-func (p *pool) follow(ctx, starting context.Context, w *worker, lifetime time.Duration) {
-	proc, err := p.start(starting, w, lifetime)
+func (p *pool) follow(ctx, starting context.Context, w *worker, command host.Launch) {
+	proc, err := p.start(starting, command)
+	w.heard.hello.Store(err == nil)
 	if err != nil {
 		given := errors.Is(context.Cause(starting), errStopping)
 		p.post(func() { p.notStarted(ctx, w, err, given) })
@@ -103,39 +136,45 @@ func (p *pool) follow(ctx, starting context.Context, w *worker, lifetime time.Du
 }
 
 // start waits for its turn, then starts the process.
-func (p *pool) start(ctx context.Context, w *worker, lifetime time.Duration) (process, error) {
+func (p *pool) start(ctx context.Context, command host.Launch) (process, error) {
 	leave, err := p.cfg.gate.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	return p.cfg.start(ctx, p.command(w, lifetime))
+	return p.cfg.start(ctx, command)
 }
 
-// command is what the host is to start. Only what does not change is read of w.
-func (p *pool) command(w *worker, lifetime time.Duration) host.Launch {
-	name := w.place.name
+// command is what the host is to start. What it calls reads only what does not
+// change.
+func (p *pool) command(w *worker) host.Launch {
+	name, hold, first := w.name, w.hold, w.first
 	return host.Launch{
-		Name:  name,
-		Path:  p.cfg.program.path,
-		Argv0: "gearman-manager: " + name,
-		Args:  p.cfg.program.args,
-		Env:   p.cfg.program.env,
+		Name:   name,
+		Path:   p.cfg.program.path,
+		Argv0:  "gearman-manager: " + name,
+		Args:   p.cfg.program.args,
+		Env:    p.cfg.program.env,
+		Limits: p.cfg.plan.Limits, KeepGroup: p.cfg.plan.KeepGroup,
 		Request: func() *workerpb.RunRequest {
 			suspects, version := p.cfg.ledger.of(p.cfg.plan.Functions)
 			p.post(func() { w.asked, w.known = true, version })
 			return runRequest(p.cfg.plan, runFacts{
-				worker: name, host: p.cfg.host, first: w.place.first, servers: p.cfg.servers,
+				worker: name, host: p.cfg.host, first: first, servers: p.cfg.servers,
 				records: w.records, recordFile: p.cfg.records.file.Path(), verbosity: p.cfg.verbosity,
-				maxData: p.cfg.maxData, lifetime: lifetime, suspects: suspects, random: p.cfg.random,
+				maxData: p.cfg.maxData, lifetime: w.lifetime, suspects: suspects, random: p.cfg.random,
+				rests: true, hold: hold,
 			})
 		},
 		Output: func(stream, line string) {
-			p.cfg.emit(WorkerPrinted{Worker: name, Stream: stream, Line: line})
+			p.cfg.emit(WorkerPrinted{
+				Worker: name, PID: int(w.heard.pid.Load()), Stream: stream, Line: line, Starting: !w.heard.hello.Load(),
+			})
 		},
 		Started: func(proc *supervisor.Process) {
 			p.cfg.note(name, p.longestGrace(), proc)
 			p.cfg.emit(WorkerStarted{Worker: name, PID: proc.PID(), Program: p.cfg.program.path})
+			w.heard.pid.Store(int64(proc.PID()))
 			p.post(func() { w.pid = proc.PID() })
 		},
 	}
@@ -145,12 +184,22 @@ func (p *pool) command(w *worker, lifetime time.Duration) host.Launch {
 func (p *pool) started(ctx context.Context, w *worker, proc process) {
 	now := time.Now()
 	w.proc, w.pid, w.ready = proc, proc.PID(), now
-	w.provenAt = now.Add(provenAfter)
-	p.cfg.emit(WorkerReady{
-		Worker: w.place.name, PID: w.pid, Version: proc.Hello().GetDescription().GetVersion(), Took: now.Sub(w.launched),
-	})
+	w.provenAt = now.Add(p.cfg.plan.StartSeconds)
+	w.patience = now.Add(handOverPatience)
+	if w.lifetime > 0 {
+		w.diesAt = now.Add(w.lifetime)
+	}
 	leaves := w.state == StateDraining // stop came while it was being started
 	w.state, _ = w.state.next(triggerHello)
+	if w.place == p.bench {
+		p.cfg.emit(StandbyReady{Worker: w.name, PID: w.pid, Took: now.Sub(w.launched)})
+	} else {
+		w.state, _ = w.state.next(triggerSeat)
+		p.fit(ctx, w)
+		p.cfg.emit(WorkerReady{
+			Worker: w.name, PID: w.pid, Version: proc.Hello().GetDescription().GetVersion(), Took: now.Sub(w.launched),
+		})
+	}
 	if leaves {
 		w.checkAt = now.Add(idleGrace)
 		p.callDrain(ctx, w, w.retired)
@@ -166,7 +215,7 @@ func (p *pool) started(ctx context.Context, w *worker, proc process) {
 func (p *pool) notStarted(ctx context.Context, w *worker, err error, given bool) {
 	jobs := hands(p.inHand(w))
 	w.state, _ = w.state.next(triggerExit)
-	p.vacate(w)
+	p.vacate(w, "failed start")
 	p.cfg.forget(w.pid)
 	free := func() { p.cfg.records.give(w.records) }
 	if given || p.stopping {
@@ -178,15 +227,19 @@ func (p *pool) notStarted(ctx context.Context, w *worker, err error, given bool)
 	}
 	w.place.lastExit = err.Error()
 	p.cfg.emit(StartFailed{
-		Worker: w.place.name, Err: err, Failures: p.retry.failures, Wait: max(0, time.Until(p.startAt(w.place))),
+		Worker: w.name, PID: w.pid, Err: err, Failures: p.retry.failures, Wait: max(0, time.Until(p.startAt(w.place))),
+		Final: p.exhausted(),
 	})
+	p.giveUp(time.Now(), err)
 	p.settle(ctx, charges(jobs, notKilled, "", err.Error()), free)
 }
 
-// vacate takes a worker from its place.
-func (p *pool) vacate(w *worker) {
+// vacate takes a worker from its place, for a reason that its successor is told
+// with.
+func (p *pool) vacate(w *worker, reason string) {
 	if w.place.worker == w {
 		w.place.worker = nil
+		w.place.before, w.place.why = w.name, reason
 		return
 	}
 	for i, other := range w.place.leaving {
@@ -218,11 +271,17 @@ func (p *pool) drain(ctx context.Context, w *worker, reason string) {
 }
 
 func (p *pool) callDrain(ctx context.Context, w *worker, reason string) {
-	proc := w.proc
+	p.call(ctx, w, func(ctx context.Context) error { return w.proc.Drain(ctx, reason) })
+}
+
+// call makes a call of a worker without waiting for its answer. A worker that gives
+// none is killed.
+func (p *pool) call(ctx context.Context, w *worker, call func(context.Context) error) {
+	proc := w.proc // which does not change any more
 	p.helpers.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
-		p.answered(proc, proc.Drain(ctx, reason))
+		p.answered(proc, call(ctx))
 	})
 }
 
@@ -254,10 +313,10 @@ func (p *pool) kill(w *worker, reason killReason, detail string) {
 		return
 	}
 	w.killed = reason
-	w.watchAt, w.checkAt = time.Time{}, time.Time{}
-	p.cfg.emit(WorkerKilled{Worker: w.place.name, PID: w.pid, Reason: string(reason), Detail: detail})
+	w.watchAt, w.checkAt, w.stoppedUntil = time.Time{}, time.Time{}, time.Time{}
+	p.cfg.emit(WorkerKilled{Worker: w.name, PID: w.pid, Reason: string(reason), Detail: detail})
 	if err := w.proc.Kill(); err != nil {
 		w.killed = notKilled // it is tried again, should it be asked for again
-		p.cfg.emit(WorkerKilled{Worker: w.place.name, PID: w.pid, Reason: string(reason), Detail: err.Error()})
+		p.cfg.emit(WorkerKilled{Worker: w.name, PID: w.pid, Reason: string(reason), Detail: err.Error()})
 	}
 }

@@ -54,11 +54,17 @@ func runRequest(plan *PoolPlan, f runFacts) *workerpb.RunRequest {
 	for _, i := range offerOrder(plan.Functions, f.random) {
 		req.Functions = append(req.Functions, runFunction(plan.Functions[i], i))
 	}
-	for i, record := range f.records {
-		id := clientID(f.host, plan.Name, f.first+i)
-		req.Slots = append(req.Slots, &workerpb.Slot{ClientId: id, Record: clamp32(record)})
-	}
+	req.Slots = requestSlots(f.host, plan.Name, f.first, f.records)
 	return req
+}
+
+// requestSlots names the slots of a worker, of which first is the number of the first
+// one.
+func requestSlots(host, pool string, first int, records []int) (slots []*workerpb.Slot) {
+	for i, record := range records {
+		slots = append(slots, &workerpb.Slot{ClientId: clientID(host, pool, first+i), Record: clamp32(record)})
+	}
+	return slots
 }
 
 // offerOrder is the order in which a worker offers functions, as places in the

@@ -1,6 +1,10 @@
 package manager
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Snapshot is the fleet at one moment. It is a value of its own that never
 // changes.
@@ -27,15 +31,21 @@ type PoolStatus struct {
 	Slots     int  // planned
 	Runs      bool // false: workers of this kind are not run yet
 	Workers   []WorkerStatus
-	Done      uint64 // jobs performed by all its workers, failed ones included
-	Failed    uint64
-	Failures  int       // starts that failed in a row
-	NextTry   time.Time // when the next start may be, if they fail
+	// JobsUnknown is set for standalone workers: Done, Failed and the jobs in hand are
+	// not known of them.
+	JobsUnknown bool
+	Done        uint64 // jobs performed by all its workers, failed ones included
+	Failed      uint64
+	Failures    int       // starts that failed in a row
+	NextTry     time.Time // when the next start may be, if they fail
+	GaveUp      bool      // none is, before the program changes or somebody says so
 }
 
 // WorkerStatus is a worker, or a place in the pool that waits for one. While a
 // worker retires, its successor has the same name and another PID.
 type WorkerStatus struct {
+	first int // number of its first slot
+
 	Name     string // "pool/number"
 	PID      int    // 0: there is no process
 	State    State
@@ -60,51 +70,75 @@ func (p *pool) status() PoolStatus {
 	if p.retry.failures > 0 {
 		s.NextTry = p.retry.at
 	}
-	for _, pl := range p.places {
+	s.GaveUp = p.retry.gaveUp
+	taken := p.numbers()
+	for _, pl := range append(p.places, p.bench) {
 		for _, w := range pl.leaving {
 			s.Workers = append(s.Workers, p.workerStatus(w))
 		}
 		switch {
 		case pl.worker != nil:
 			s.Workers = append(s.Workers, p.workerStatus(pl.worker))
-		case !p.stopping:
-			s.Workers = append(s.Workers, pl.status(StateBackoff))
+		case !p.stopping && pl != p.bench:
+			s.Workers = append(s.Workers, p.vacancy(pl, taken))
 		}
 	}
+	slices.SortStableFunc(s.Workers, func(a, b WorkerStatus) int { return cmp.Compare(a.first, b.first) })
 	return s
+}
+
+// vacancy describes a place without a worker, under a name that its next one may
+// have.
+func (p *pool) vacancy(pl *place, taken map[int]bool) WorkerStatus {
+	first := p.number(taken)
+	taken[first] = true
+	state := StateBackoff
+	if p.retry.gaveUp {
+		state = StateFailed
+	}
+	return pl.status(workerName(p.cfg.plan.Name, first), first, state)
 }
 
 // planned is the status of a pool that has not begun.
 func planned(plan *PoolPlan) PoolStatus {
-	s := PoolStatus{Name: plan.Name, Shared: plan.Shared, Kind: plan.Kind, Slots: plan.Slots}
+	s := PoolStatus{
+		Name: plan.Name, Shared: plan.Shared, Kind: plan.Kind, Slots: plan.Slots, JobsUnknown: plan.Kind == KindStandalone,
+	}
 	for _, f := range plan.Functions {
 		s.Functions = append(s.Functions, f.Name)
 	}
 	return s
 }
 
-func (pl *place) status(state State) WorkerStatus {
+func (pl *place) status(name string, first int, state State) WorkerStatus {
 	return WorkerStatus{
-		Name: pl.name, State: state, Slots: pl.slots, Restarts: max(0, pl.starts-1), LastExit: pl.lastExit,
+		Name: name, first: first, State: state, Slots: pl.slots, Restarts: max(0, pl.starts-1), LastExit: pl.lastExit,
 	}
 }
 
 func (p *pool) workerStatus(w *worker) WorkerStatus {
-	s := w.place.status(w.state)
+	s := w.place.status(w.name, w.first, w.state)
+	s.Slots = w.size()
 	s.PID, s.Retires, s.Since = w.pid, w.retired, w.launched
 	if !w.ready.IsZero() {
 		s.Since = w.ready
 	}
 	servers := map[string]bool{}
 	for _, slot := range w.slots {
-		if len(slot.connected) > 0 {
-			s.Ready++
+		ready := false
+		for server, registered := range slot.connected {
+			if registered {
+				ready, servers[server] = true, true
+			}
 		}
-		for server := range slot.connected {
-			servers[server] = true
+		if ready {
+			s.Ready++
 		}
 	}
 	s.Servers = len(servers)
+	if !p.holds() && w.state == StateReady {
+		s.Ready = s.Slots // as far as can be known
+	}
 	for _, j := range p.inHand(w) {
 		s.Jobs = append(s.Jobs, j.status(w))
 	}

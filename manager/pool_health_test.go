@@ -1,0 +1,112 @@
+package manager
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestSilentWorkerIsKilled(t *testing.T) {
+	t.Parallel()
+	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.mu.Lock()
+		w.deaf = true
+		w.mu.Unlock()
+		pass(pingEvery + callTimeout)
+		kills := seen[WorkerKilled](f)
+		if len(kills) != 1 || kills[0].Worker != "resize/1" || kills[0].Reason != string(killUnresponsive) {
+			t.Errorf("kills %+v", kills)
+		}
+		if f.worker("resize/1") == w {
+			t.Error("it has no successor")
+		}
+	})
+}
+
+// A worker with a job in hand need not answer, also if it has got it just now.
+func TestBusyWorkerNeedNotAnswer(t *testing.T) {
+	t.Parallel()
+	runPool(t, onePlan(1), nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.mu.Lock()
+		w.deaf = true
+		w.mu.Unlock()
+		next, _ := ask(f.pool, func() time.Time { return f.pool.pingAt })
+		pass(time.Until(next) + time.Second)
+		w.begin("H:a:1")
+		pass(5 * pingEvery)
+		if kills := seen[WorkerKilled](f); len(kills) != 0 {
+			t.Errorf("kills %+v", kills)
+		}
+	})
+}
+
+func TestStoppedWorkerIsKilled(t *testing.T) {
+	t.Parallel()
+	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
+		one, two := f.worker("resize/1"), f.worker("resize/2")
+		stop := func(w *fakeWorker, stopped bool) {
+			ask(f.pool, func() bool { f.pool.stopped(w.pid, stopped); return true })
+		}
+		stop(one, true)
+		stop(two, true)
+		pass(stoppedGrace - time.Second)
+		stop(two, false)
+		pass(time.Second)
+		synctest.Wait()
+		kills := seen[WorkerKilled](f)
+		if len(kills) != 1 || kills[0].PID != one.pid || kills[0].Reason != string(killUnresponsive) {
+			t.Errorf("kills %+v", kills)
+		}
+		if s, c := seen[WorkerStopped](f), seen[WorkerContinued](f); len(s) != 2 || len(c) != 1 || c[0].PID != two.pid {
+			t.Errorf("events %+v, %+v", s, c)
+		}
+	})
+}
+
+func TestWorkerWithTooMuchMemoryIsKilled(t *testing.T) {
+	t.Parallel()
+	plan := onePlan(1)
+	plan.MaxMemoryHard = 100 << 20
+	runPool(t, plan, nil, func(f *fakeFleet) {
+		grown := int64(0)
+		f.pool.cfg.memory = func(int) int64 { return grown }
+		w := f.worker("resize/1")
+		ask(f.pool, func() bool { grown = 200 << 20; return true })
+		pass(time.Minute)
+		if kills := seen[WorkerKilled](f); len(kills) != 0 {
+			t.Errorf("an idle worker was looked at: %+v", kills)
+		}
+		w.begin("H:a:1")
+		pass(memoryEvery)
+		kills := seen[WorkerKilled](f)
+		if len(kills) != 1 || kills[0].Reason != string(killMemory) {
+			t.Errorf("kills %+v", kills)
+		}
+		suspects := f.worker("resize/1").request.GetSuspects()
+		if len(suspects) != 1 || suspects[0].GetAttempts() != 1 {
+			t.Errorf("suspects %v", suspects)
+		}
+	})
+}
+
+func TestStatmIsRead(t *testing.T) {
+	t.Parallel()
+	page := parseStatm("1 1 0 0 0 0 0", false)
+	if page < 4096 {
+		t.Errorf("a page has %d bytes", page)
+	}
+	const text = "90000 300 200 50 0 1000 0\n"
+	if got := parseStatm(text, false); got != 300*page {
+		t.Errorf("resident %d", got/page)
+	}
+	if got := parseStatm(text, true); got != 100*page {
+		t.Errorf("private %d", got/page)
+	}
+	for _, text := range []string{"", "1 2", "a b c", "1 1 x"} {
+		if got := parseStatm(text, true); got != 0 {
+			t.Errorf("%q gives %d", text, got)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package manager
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+// lookEvery is how often a pool that has failed looks whether its program has
+// changed. Only such pools do.
+const lookEvery = 2 * time.Second
+
+// retry is what a pool knows of starts that failed. It is the pool's and not the
+// place's, since all workers of a pool are alike.
+type retry struct {
+	failures int       // in a row
+	at       time.Time // of the next try
+	since    time.Time // the last failure; starts from before it say nothing new
+	gaveUp   bool      // nothing is started before the program changes, or somebody says so
+	lookAt   time.Time // when it is looked whether the program has changed
+	stamp    string    // of the program that failed
+}
+
+// startAt is the earliest moment at which an empty place may get a worker.
+func (p *pool) startAt(pl *place) time.Time {
+	at := pl.notBefore
+	if p.retry.failures > 0 && p.retry.at.After(at) {
+		at = p.retry.at
+	}
+	return at
+}
+
+// probing tells whether starts have failed again and again, and one worker is
+// trying just now: the others wait for what becomes of it.
+func (p *pool) probing() bool {
+	if p.retry.failures < 2 {
+		return false
+	}
+	for _, w := range p.workers() {
+		if !w.proven && w.launched.After(p.retry.since) {
+			return true
+		}
+	}
+	return false
+}
+
+// failed notes a start that failed and decides when the next one may be. Of many
+// workers that fail at the same time only the first counts.
+func (p *pool) failed(w *worker, now time.Time) {
+	if !w.launched.After(p.retry.since) {
+		return
+	}
+	p.retry.failures++
+	p.retry.since = now
+	p.retry.at = now.Add(backoffDelay(p.retry.failures, p.cfg.random()))
+}
+
+// giveUp makes a pool failed that has had as many tries as it may. It is called
+// after the event that tells of the last one.
+func (p *pool) giveUp(now time.Time, last error) {
+	if p.retry.gaveUp || p.stopping || !p.exhausted() {
+		return
+	}
+	p.retry.gaveUp = true
+	p.retry.stamp = p.programStamp()
+	p.retry.lookAt = now.Add(lookEvery)
+	p.cfg.emit(PoolFailed{Pool: p.cfg.plan.Name, Failures: p.retry.failures, Err: last})
+}
+
+// exhausted tells whether as many starts in a row have failed as may.
+func (p *pool) exhausted() bool {
+	most := p.cfg.plan.StartRetries
+	return most > 0 && p.retry.failures > most
+}
+
+// lookAgain tries a pool that has failed once more when its program has changed.
+func (p *pool) lookAgain(now time.Time) {
+	p.retry.lookAt = time.Time{}
+	switch {
+	case !p.retry.gaveUp:
+	case p.programStamp() != p.retry.stamp:
+		p.tryAgain("its program has changed")
+	default:
+		p.retry.lookAt = now.Add(lookEvery)
+	}
+}
+
+// tryAgain forgets the starts that failed, and tells whether there were any.
+func (p *pool) tryAgain(reason string) bool {
+	if p.retry.failures == 0 {
+		return false
+	}
+	p.retry = retry{since: p.retry.since}
+	p.cfg.emit(PoolRetried{Pool: p.cfg.plan.Name, Reason: reason})
+	return true
+}
+
+// programStamp changes when a file does that the pool runs.
+func (p *pool) programStamp() string {
+	paths := []string{p.cfg.program.path}
+	for _, f := range p.cfg.plan.Functions {
+		paths = append(paths, f.Program)
+	}
+	stamp := ""
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil {
+			stamp += fmt.Sprintf("%s %d %d %v\n", path, info.ModTime().UnixNano(), info.Size(), fileID(info))
+		} else {
+			stamp += path + " is not there\n"
+		}
+	}
+	return stamp
+}
+
+// fileID is what a file that replaces another has of its own, whatever its time.
+func fileID(info fs.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return stat.Ino
+	}
+	return 0
+}
+
+// proven notes that a worker works.
+func (p *pool) proven(w *worker) {
+	if w.proven {
+		return
+	}
+	w.proven, w.provenAt = true, time.Time{}
+	if w.launched.After(p.retry.since) {
+		p.retry.failures = 0
+	}
+}
