@@ -1,6 +1,8 @@
 package manager
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/gearman-manager/gearman-manager/config"
 )
 
@@ -30,6 +32,21 @@ type PoolReport struct {
 	MaxRunsPerWorker  int     `json:"max_runs_per_worker"`
 	MaxWorkerLifetime float64 `json:"max_worker_lifetime"`
 	RestartSplay      float64 `json:"worker_restart_splay"`
+	// MaxMemory and MaxMemoryHard are in bytes; 0 is no limit.
+	MaxMemory     int64   `json:"max_memory"`
+	MaxMemoryHard int64   `json:"max_memory_hard"`
+	StartSeconds  float64 `json:"start_seconds"`
+	StartRetries  int     `json:"start_retries"`
+	// RlimitNoFile and RlimitData are 0 where they are left as they are. RlimitData is what the kernel is told, which max_memory_hard
+	// decides where the key is not set.
+	RlimitNoFile uint64 `json:"rlimit_nofile"`
+	RlimitData   uint64 `json:"rlimit_data"`
+	// RlimitCore is null where it is left as it is, and -1 without limit.
+	RlimitCore *int64 `json:"rlimit_core"`
+	Nice       int    `json:"nice"`
+	KillGroup  bool   `json:"kill_group"`
+	// StopSignal is the name of a signal, such as SIGTERM, for a standalone pool.
+	StopSignal string `json:"stop_signal,omitempty"`
 	// Origin says where the number of workers came from.
 	Origin string `json:"origin"`
 	// Jobs holds what belongs to each function, in order of registration.
@@ -68,7 +85,16 @@ func newPoolReport(cfg *config.Config, pool PoolPlan) PoolReport {
 		Name: pool.Name, Shared: pool.Shared, Functions: []string{}, Program: pool.Program, Kind: pool.Kind,
 		Workers: pool.Slots, Processes: pool.Workers, Concurrency: pool.Concurrency,
 		MaxRunsPerWorker: pool.MaxRuns, MaxWorkerLifetime: pool.MaxLifetime.Seconds(), RestartSplay: pool.RestartSplay.Seconds(),
+		MaxMemory: pool.MaxMemory, MaxMemoryHard: pool.MaxMemoryHard,
+		StartSeconds: pool.StartSeconds.Seconds(), StartRetries: pool.StartRetries,
+		RlimitNoFile: pool.Limits.NoFile, RlimitData: pool.Limits.Data, Nice: pool.Limits.Nice, KillGroup: !pool.KeepGroup,
 		Origin: pool.Origin, Jobs: []FunctionReport{},
+	}
+	if pool.Limits.SetCore {
+		r.RlimitCore = new(int64(pool.Limits.Core)) //nolint:gosec // -1 is unlimited
+	}
+	if pool.StopSignal != 0 {
+		r.StopSignal = unix.SignalName(pool.StopSignal)
 	}
 	for _, f := range pool.Functions {
 		r.Functions = append(r.Functions, f.Name)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"runtime"
@@ -336,6 +337,18 @@ command = wc -l
 graceful_shutdown_wait_time = 2
 job_attempts = 0
 on_crash = fail
+rlimit_core = unlimited
+rlimit_nofile = 4096
+max_memory = 100M
+nice = 5
+kill_group = off
+start_retries = 5
+
+[old]
+stop_signal = INT
+max_memory_hard = 3G
+rlimit_data = 2G
+rlimit_core = 0
 
 [reverse]
 count = 40
@@ -382,6 +395,8 @@ func TestPlanValues(t *testing.T) {
 				Name: "wc", Program: "/usr/bin/wc", Command: []string{"/usr/bin/wc", "-l"}, Timeout: 300 * time.Second, Grace: 2 * time.Second,
 				OnTimeout: config.Fail, OnCrash: config.Fail,
 			}},
+			MaxMemory: 100 << 20, StartRetries: 5, KeepGroup: true,
+			Limits: supervisor.Limits{NoFile: 4096, SetCore: true, Core: math.MaxUint64, Nice: 5},
 			Origin: "[wc] dedicated_count at config.ini:17",
 		},
 	} {
@@ -489,6 +504,10 @@ func TestTable(t *testing.T) {
 			t.Errorf("line of %d columns: %s", len(line)-1, line)
 		}
 	}
+	b.WriteByte('\n')
+	if err := plan.LimitsTable(&b); err != nil {
+		t.Fatal(err)
+	}
 	goldenPlan(t, "testdata/plan/table.txt", b.String())
 }
 
@@ -496,8 +515,10 @@ func TestTable(t *testing.T) {
 func TestTableSaysWhenItCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	_, plan, _ := mixed(t)
-	if err := plan.Table(fullDisk{}); !errors.Is(err, errFull) {
-		t.Errorf("error %v, want that of the writer", err)
+	for _, write := range []func(io.Writer) error{plan.Table, plan.LimitsTable} {
+		if err := write(fullDisk{}); !errors.Is(err, errFull) {
+			t.Errorf("error %v, want that of the writer", err)
+		}
 	}
 }
 

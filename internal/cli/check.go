@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
@@ -26,9 +27,14 @@ func checkCommand() command {
 		long: `
 The plan goes to standard output, problems to standard error. WORKERS are what a
 job server counts: how many jobs of the functions can run at a time. PROCS are
-the processes that do it. No worker is started, but each Go plugin is run for a
-moment and asked for its functions, and the files of PHP workers are loaded once
-to find those that are broken.
+the processes that do it. LIMITS are what a worker is held to: how long a job
+may take, after how many jobs, at which age and memory the worker is replaced or
+killed, what the kernel is told, and after how many failed starts in a row its
+pool is given up; - is no limit, and pools with the same limits share a line.
+
+No worker is started, but each Go plugin is run for a moment and asked for its
+functions, and the files of PHP workers are loaded once to find those that are
+broken.
 
 Exit codes:
   0    no errors; there may be warnings
@@ -85,13 +91,22 @@ func (c *check) write(std *streams, cfg *config.Config, plan *manager.Plan, prob
 		_, err := fmt.Fprintln(std.out, "nothing would be run")
 		return errors.Join(err, writeMigration(std.out, notes))
 	}
-	return errors.Join(plan.Table(std.out), writeMigration(std.out, notes))
+	return errors.Join(plan.Table(std.out), writeLimits(std.out, plan), writeMigration(std.out, notes))
+}
+
+// writeLimits shows below the plan what the workers of its pools are held to.
+func writeLimits(w io.Writer, plan *manager.Plan) error {
+	if _, err := fmt.Fprintln(w); err != nil {
+		return fmt.Errorf("write limits: %w", err)
+	}
+	return plan.LimitsTable(w)
 }
 
 // makePlan asks a manager that starts nothing for the plan.
 func makePlan(ctx context.Context, std *streams, cfg *config.Config) (plan *manager.Plan, problems []config.Problem, err error) {
 	err = withManager(ctx, std, cfg, func(ctx context.Context, m *manager.Manager) {
 		plan, problems = m.MakePlan(ctx)
+		problems = append(problems, manager.CheckLimits(cfg, plan)...)
 	})
 	return plan, problems, err
 }
