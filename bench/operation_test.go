@@ -174,7 +174,7 @@ func TestTake(t *testing.T) {
 	t.Parallel()
 	runtime.LockOSThread()
 	w, s := forked(t)
-	b := &bench{settings: settings{length: 200 * time.Millisecond}, workshop: w, server: s, results: results{}}
+	b := &bench{settings: settings{length: 4 * time.Second}, workshop: w, server: s, results: results{}}
 	c := contender{id: "op-fork", name: "fork", managed: true, table: operationTable, commands: forkCommand("op-fork")}
 	turnover := steps()[0]
 	const workers = 3 * crowdKills // to pass over those whose successor comes too soon to be seen
