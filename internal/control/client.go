@@ -1,0 +1,124 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	callTimeout = time.Minute
+	maxAnswer   = 256 << 20
+)
+
+// Client asks a manager. Its methods may be called from any goroutine; each makes a
+// connection of its own, so that there is nothing to close. They block until there is
+// an answer, at most for a minute. Their error is an *[AnswerError] if the manager
+// refused, and otherwise that of a manager that could not be reached.
+type Client struct {
+	path string
+	http *http.Client
+}
+
+// AnswerError is a request that the manager did not do.
+type AnswerError struct {
+	Status  int    // of HTTP
+	Message string // what it said
+}
+
+// Error is what it said.
+func (e *AnswerError) Error() string { return e.Message }
+
+// NewClient makes a client for the socket at path. Nothing is connected yet.
+func NewClient(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}
+	return &Client{path: path, http: &http.Client{
+		Timeout:   callTimeout,
+		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
+	}}
+}
+
+// Path is that of the socket.
+func (c *Client) Path() string { return c.path }
+
+// Manager asks who answers.
+func (c *Client) Manager(ctx context.Context) (m Manager, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/manager", nil, &m)
+	return m, err
+}
+
+// Status asks for the fleet.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+	return s, err
+}
+
+// Quarantine asks for suspect jobs.
+func (c *Client) Quarantine(ctx context.Context) (q Quarantine, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/quarantine", nil, &q)
+	return q, err
+}
+
+// Release releases suspect jobs and returns how many.
+func (c *Client) Release(ctx context.Context, req ReleaseRequest) (int, error) {
+	var done Released
+	err := c.call(ctx, http.MethodPost, "/v1/quarantine/release", req, &done)
+	return done.Released, err
+}
+
+// Retry starts workers of a function now that wait.
+func (c *Client) Retry(ctx context.Context, function string) error {
+	return c.call(ctx, http.MethodPost, "/v1/retry", RetryRequest{Function: function}, &Retried{})
+}
+
+// call sends a request and reads the answer.
+func (c *Client) call(ctx context.Context, method, path string, request, result any) error {
+	var body io.Reader
+	if request != nil {
+		data, err := json.Marshal(request)
+		if err != nil {
+			return fmt.Errorf("ask the manager: %w", err)
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://manager"+path, body)
+	if err != nil {
+		return fmt.Errorf("ask the manager: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the manager: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }() // what it says was read
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("ask the manager: %w", err)
+	case len(data) > maxAnswer:
+		return errors.New("ask the manager: its answer is too long")
+	case resp.StatusCode != http.StatusOK:
+		return refusal(resp.StatusCode, data)
+	}
+	if err := json.Unmarshal(data, result); err != nil {
+		return fmt.Errorf("ask the manager: read its answer: %w", err)
+	}
+	return nil
+}
+
+// refusal is the error that an answer holds.
+func refusal(status int, data []byte) error {
+	var f Failure
+	if json.Unmarshal(data, &f) != nil || f.Error == "" {
+		f.Error = fmt.Sprintf("ask the manager: it answered %d %s", status, http.StatusText(status))
+	}
+	return &AnswerError{Status: status, Message: f.Error}
+}
