@@ -29,8 +29,7 @@ const (
 	FieldLimit       = "limit_ms"
 	FieldLine        = "line"
 	FieldLines       = "lines"
-	FieldLinesLost   = "lines_lost" // of the log
-	FieldMissed      = "missed"     // events
+	FieldMissed      = "missed" // events
 	FieldNextTry     = "next_try_in_ms"
 	FieldOOM         = "oom" // memory was short
 	FieldOpcache     = "opcache"
@@ -42,8 +41,8 @@ const (
 	FieldReason      = "reason"
 	FieldRemote      = "remote" // address of a peer
 	FieldReplacedBy  = "replaced_by"
-	FieldRSS         = "rss_bytes" // the most memory that a process had
 	FieldRequest     = "request"   // to the control socket
+	FieldRSS         = "rss_bytes" // the most memory that a process had
 	FieldSection     = "section"   // of a config file
 	FieldServer      = "server"    // a job server
 	FieldServers     = "servers"   // job servers

@@ -3,6 +3,9 @@
 //
 // A line is a constant message and fields, whose keys are the constants of this
 // package. There is no global logger; each part of the program is given one.
+//
+// A log never stops work: what runs for long logs through a [Queue], which drops
+// lines, and says so, when its output does not take them.
 package logging
 
 import (
@@ -37,7 +40,7 @@ const MaxVerbosity = 5
 
 // Config says where lines go and which.
 type Config struct {
-	// Out gets one Write for each line, never two at a time.
+	// Out gets one Write for each line, never two at a time. Required.
 	Out io.Writer
 	// Format of the lines; empty is Auto.
 	Format Format
@@ -53,9 +56,12 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("log format %q: want one of %v", string(e.Format), Formats())
 }
 
-// New makes a logger. The error is a [*FormatError].
-func New(cfg Config) (zerolog.Logger, error) {
-	out := zerolog.SyncWriter(cfg.Out)
+// New makes a logger. Whoever logs a line waits until Out has taken it; see NewAsync.
+// The error is a [*FormatError].
+func New(cfg Config) (zerolog.Logger, error) { return newLogger(cfg, zerolog.SyncWriter(cfg.Out)) }
+
+// newLogger makes a logger that writes to out as if it wrote to cfg.Out.
+func newLogger(cfg Config, out io.Writer) (zerolog.Logger, error) {
 	switch cfg.Format {
 	case JSON:
 	case Auto, "":
