@@ -356,7 +356,8 @@ func TestBridgeRestEnds(t *testing.T) {
 	s := geartest.Start(t, speaks(
 		registers("reverse"), asks, assigns("H:t:1", "reverse", "abc"), completesAtRest("H:t:1", "cba"), rests,
 	))
-	b := startBridge(t, at(s.Addr()), resting(&workerpb.Limits{MaxRuns: 1}))
+	// Its age is over, too, while it rests.
+	b := startBridge(t, at(s.Addr()), resting(&workerpb.Limits{MaxRuns: 1, MaxLifetimeMs: 1000}))
 	b.restsFor(t, "max_runs")
 	began := time.Now()
 	b.leaves(t, 1, 0)
