@@ -101,3 +101,28 @@ func NewCounting(cfg Config, path string) *Supervisor {
 	}
 	return s
 }
+
+// Delivery gives lines to Line, as an Output does.
+type Delivery struct{ d *delivery }
+
+// NewDelivery makes one.
+func NewDelivery(cfg OutputConfig) *Delivery {
+	cfg = cfg.withDefaults()
+	return &Delivery{d: newDelivery(&cfg, time.Now())}
+}
+
+// Add adds a line that has been read now.
+func (d *Delivery) Add(line []byte) { d.d.add(line, time.Now()) }
+
+// Finish returns when all has been delivered.
+func (d *Delivery) Finish() {
+	d.d.end()
+	d.d.wait()
+}
+
+// Queued tells how much waits.
+func (d *Delivery) Queued() (entries, size int) {
+	d.d.mu.Lock()
+	defer d.d.mu.Unlock()
+	return len(d.d.queue) - d.d.head, d.d.bytes
+}

@@ -16,7 +16,7 @@ import (
 func newFIFO(t *testing.T) (path string, out *supervisor.Output, got *collected) {
 	t.Helper()
 	path, got = filepath.Join(t.TempDir(), "17.err"), &collected{}
-	out, err := supervisor.NewFIFO(path, supervisor.OutputConfig{Line: got.add, Keep: 2})
+	out, err := supervisor.NewFIFO(path, supervisor.OutputConfig{Line: got.add, Dropped: got.dropped, Keep: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +74,9 @@ func TestAFloodThroughAFIFO(t *testing.T) {
 	if err := out.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if all := got.all(); len(all) != lines || all[lines-1] != fmt.Sprintf("line %d", lines-1) {
-		t.Errorf("%d lines", len(all))
+	mustAccountFor(t, got.all(), lines)
+	if tail := out.Tail(); tail[len(tail)-1] != fmt.Sprintf("line %d", lines-1) {
+		t.Errorf("tail: %q", tail)
 	}
 }
 

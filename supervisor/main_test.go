@@ -91,6 +91,7 @@ func roles() map[string]func(args []string) int {
 		"out of memory":     outOfMemory,
 		"hogged":            hogged,
 		"hog":               hog,
+		"idle outputs":      idleOutputs,
 		"say3":              func([]string) int { _, _ = os.NewFile(3, "three").WriteString("on three\n"); return 0 },
 	}
 }

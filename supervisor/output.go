@@ -1,18 +1,21 @@
 package supervisor
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 )
 
 // Defaults of an OutputConfig.
 const (
 	DefaultMaxLine = 8 << 10
 	DefaultKeep    = 20
+	// DefaultLinesPerSecond is more than anybody reads in a log, and costs about a
+	// hundredth of a processor to log. Five times as many may come at once.
+	DefaultLinesPerSecond = 1_000
 )
 
 // Truncated stands at the end of a line that was longer than MaxLine.
@@ -26,11 +29,24 @@ type OutputConfig struct {
 	// Keep is how many lines Tail returns at most. DefaultKeep if zero, none if
 	// negative.
 	Keep int
-	// Line is called for each line, without its end, in order and by one goroutine.
-	// The bytes are valid during the call only. While it runs nothing is read, and
-	// a process that writes more than a pipe holds (64 KiB) waits for it: it must
-	// return soon. May be nil.
+	// First is called instead of Line for the first line, by the goroutine that reads:
+	// while it runs nothing is read, so that it must return at once. That line is not
+	// kept for Tail. May be nil, then the first is a line like others.
+	First func(line []byte)
+	// Line is called for each line that is not dropped, without its end, in order and
+	// by one goroutine at a time. The process never waits for it: what it has not
+	// taken yet is queued, up to 5,000 lines and 256 KiB, and lines for which there is
+	// no room are dropped. May be nil.
 	Line func(line []byte)
+	// LinesPerSecond is how many lines are given to Line at most, and five times as
+	// many at once after a time with fewer; more are dropped. What the process writes
+	// beyond that is read, divided and kept for Tail, which costs little.
+	// DefaultLinesPerSecond if zero, any number if negative.
+	LinesPerSecond int
+	// Dropped is called with how many lines have been dropped, between the calls of
+	// Line where they are missing: at most once a second, so that once lines have been
+	// dropped all that follow are, until it may be said. May be nil.
+	Dropped func(lines int)
 }
 
 func (c OutputConfig) withDefaults() OutputConfig {
@@ -40,21 +56,29 @@ func (c OutputConfig) withDefaults() OutputConfig {
 	if c.Keep == 0 {
 		c.Keep = DefaultKeep
 	}
+	if c.LinesPerSecond == 0 {
+		c.LinesPerSecond = DefaultLinesPerSecond
+	}
 	return c
 }
 
 // Output is a pipe, with a name in the file system or without, whose lines are read
-// by one goroutine from NewOutput or NewFIFO to Close. Its writing end is for the
+// by one goroutine from NewOutput or NewFIFO to Close. Reading never waits for what
+// is done with the lines, see [OutputConfig.Line]. Its writing end is for the
 // stdout or stderr of any number of processes. Its methods may be called from any
 // goroutine.
 type Output struct {
-	cfg    OutputConfig
-	reader *PipeReader
-	writer *os.File // of a pipe without a name
-	path   string   // of one that has one
-	done   chan struct{}
-	once   sync.Once
-	lines  lineSplitter // used by the reading goroutine only
+	cfg     OutputConfig
+	reader  *PipeReader
+	writer  *os.File // of a pipe without a name
+	path    string   // of one that has one
+	done    chan struct{}
+	once    sync.Once
+	deliver *delivery // nil without Line
+
+	lines lineSplitter // this and what follows is used by the reading goroutine only
+	now   time.Time    // when the last piece was read
+	begun bool         // the first line has come
 
 	mu   sync.Mutex
 	tail ring
@@ -90,6 +114,10 @@ func NewFIFO(path string, cfg OutputConfig) (*Output, error) {
 func (o *Output) begin(reader *PipeReader, cfg OutputConfig) {
 	o.cfg, o.reader, o.done = cfg.withDefaults(), reader, make(chan struct{})
 	o.tail.size = max(o.cfg.Keep, 0)
+	o.now = time.Now()
+	if o.cfg.Line != nil {
+		o.deliver = newDelivery(&o.cfg, o.now)
+	}
 	o.lines = lineSplitter{max: o.cfg.MaxLine, emit: o.line}
 	go func() { defer close(o.done); o.read() }()
 }
@@ -98,17 +126,19 @@ func (o *Output) begin(reader *PipeReader, cfg OutputConfig) {
 // none: it is opened by its path.
 func (o *Output) Writer() *os.File { return o.writer }
 
-// Tail returns the last lines, oldest first. What a process wrote just before its
+// Tail returns the last lines, oldest first, dropped or not. What a process wrote just before its
 // exit may only be there after Close.
 func (o *Output) Tail() []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.tail.lines()
+	lines := make([]string, 0, len(o.tail.kept))
+	o.tail.each(func(k keptLine) { lines = append(lines, string(k.text)) })
+	return lines
 }
 
 // Close is called when the processes have ended. It removes the path of a FIFO,
-// reads what the pipe holds by then, and returns when Line has been called for the
-// last time. It does not wait for descendants that still hold the pipe; those get
+// reads what the pipe holds by then, and returns when Line and Dropped have been
+// called for the last time. It does not wait for descendants that still hold the pipe; those get
 // EPIPE when they write. Closing again is no error.
 func (o *Output) Close() error {
 	var err error
@@ -119,6 +149,9 @@ func (o *Output) Close() error {
 		err = errors.Join(err, o.reader.Close())
 	})
 	<-o.done
+	if o.deliver != nil {
+		o.deliver.wait()
+	}
 	if err != nil {
 		return fmt.Errorf("close output: %w", err)
 	}
@@ -136,97 +169,53 @@ func (o *Output) closeWriter() error {
 	return nil
 }
 
+// Sizes of the pieces that are read. A pipe that holds more than a small one is read
+// in large ones until it is empty: what floods costs fewer calls then, and the
+// others, of which there are many, little memory.
+const (
+	smallPiece = 4 << 10
+	largePiece = 64 << 10
+)
+
 func (o *Output) read() {
-	buf := make([]byte, 4<<10)
+	small := make([]byte, smallPiece)
+	buf := small
 	for {
 		n, err := o.reader.Read(buf)
+		o.now = time.Now()
 		o.lines.write(buf[:n])
 		if err != nil {
-			o.lines.flush()
+			o.end()
 			return
 		}
+		switch {
+		case n < smallPiece:
+			buf = small
+		case len(buf) == smallPiece:
+			buf = make([]byte, largePiece)
+		}
+	}
+}
+
+func (o *Output) end() {
+	o.lines.flush()
+	if o.deliver != nil {
+		o.deliver.end()
 	}
 }
 
 func (o *Output) line(line []byte) {
-	o.mu.Lock()
-	o.tail.add(line)
-	o.mu.Unlock()
-	if o.cfg.Line != nil {
-		o.cfg.Line(line)
-	}
-}
-
-// lineSplitter divides a stream into lines of a bounded length.
-type lineSplitter struct {
-	max     int
-	emit    func([]byte)
-	pending []byte // of the line that has not ended yet
-	open    bool   // such a line has begun
-	cut     bool   // its end is discarded
-}
-
-func (s *lineSplitter) write(data []byte) {
-	for len(data) > 0 {
-		end := bytes.IndexByte(data, '\n')
-		if end < 0 {
-			s.keep(data)
+	if !o.begun {
+		o.begun = true
+		if o.cfg.First != nil {
+			o.cfg.First(line)
 			return
 		}
-		if !s.open && end <= s.max {
-			s.emit(trimCR(data[:end])) // the usual case, without a copy
-		} else {
-			s.keep(data[:end])
-			s.flush()
-		}
-		data = data[end+1:]
 	}
-}
-
-func (s *lineSplitter) keep(part []byte) {
-	s.open = true
-	if room := s.max - len(s.pending); len(part) > room {
-		part, s.cut = part[:room], true
+	o.mu.Lock()
+	o.tail.add(line, o.now)
+	o.mu.Unlock()
+	if o.deliver != nil {
+		o.deliver.add(line, o.now)
 	}
-	s.pending = append(s.pending, part...)
-}
-
-// flush ends the line that has begun, if one has.
-func (s *lineSplitter) flush() {
-	if !s.open {
-		return
-	}
-	if s.cut {
-		s.pending = append(s.pending, Truncated...)
-	}
-	s.emit(trimCR(s.pending))
-	s.pending, s.open, s.cut = s.pending[:0], false, false
-}
-
-func trimCR(line []byte) []byte { return bytes.TrimSuffix(line, []byte("\r")) }
-
-// ring keeps the last lines and reuses their memory.
-type ring struct {
-	size int
-	kept [][]byte
-	next int // the oldest line, once there are size of them
-}
-
-func (r *ring) add(line []byte) {
-	switch {
-	case r.size == 0:
-	case len(r.kept) < r.size:
-		r.kept = append(r.kept, bytes.Clone(line))
-	default:
-		r.kept[r.next] = append(r.kept[r.next][:0], line...)
-		r.next = (r.next + 1) % r.size
-	}
-}
-
-func (r *ring) lines() []string {
-	lines := make([]string, 0, len(r.kept))
-	for i := range r.kept {
-		lines = append(lines, string(r.kept[(r.next+i)%len(r.kept)]))
-	}
-	return lines
 }

@@ -95,21 +95,56 @@ func TestTailIsTheLastLines(t *testing.T) {
 	}
 }
 
+// dropped adds a note of lines that are missing to the others.
+func (c *collected) dropped(lines int) { c.add(fmt.Appendf(nil, "dropped %d", lines)) }
+
+// mustAccountFor checks that each line of a flood was either given or counted where
+// it is missing. It returns how many were given and how many notes there are.
+func mustAccountFor(t *testing.T, got []string, lines int) (given, notes int) {
+	t.Helper()
+	next, number := 0, 0
+	for _, text := range got {
+		if _, err := fmt.Sscanf(text, "dropped %d", &number); err == nil {
+			next += number
+			notes++
+			continue
+		}
+		if want := fmt.Sprintf("line %d", next); text != want {
+			t.Fatalf("got %q, want %q", text, want)
+		}
+		next++
+		given++
+	}
+	if next != lines {
+		t.Errorf("%d lines are accounted for, want %d", next, lines)
+	}
+	return given, notes
+}
+
 func TestAFloodIsReadWhole(t *testing.T) {
 	t.Parallel()
 	const lines = 100_000
-	out, got := newOutput(t, supervisor.OutputConfig{})
+	got := &collected{}
+	out, err := supervisor.NewOutput(supervisor.OutputConfig{Line: got.add, Dropped: got.dropped})
+	if err != nil {
+		t.Fatal(err)
+	}
 	spec := child("flood", fmt.Sprint(lines))
 	spec.Stdout = out.Writer()
+	begin := time.Now()
 	if e := wait(t, start(t, spec)); !e.Success() {
 		t.Fatal(e)
 	}
 	if err := out.Close(); err != nil {
 		t.Fatal(err)
 	}
-	all := got.all()
-	if len(all) != lines || all[lines-1] != fmt.Sprintf("line %d", lines-1) {
-		t.Errorf("%d lines, the last is %q", len(all), all[len(all)-1])
+	given, notes := mustAccountFor(t, got.all(), lines)
+	seconds := time.Since(begin).Seconds() + 1 // about
+	if most := 5_000 + int(1_000*seconds); given > most || given < 1_000 {
+		t.Errorf("%d lines in %.1f s", given, seconds)
+	}
+	if notes < 1 || notes > int(seconds)+2 {
+		t.Errorf("%d notes in %.1f s", notes, seconds)
 	}
 	if tail := out.Tail(); len(tail) != supervisor.DefaultKeep || tail[0] != fmt.Sprintf("line %d", lines-supervisor.DefaultKeep) {
 		t.Errorf("tail: %q", tail)

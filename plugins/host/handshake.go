@@ -15,22 +15,18 @@ import (
 // first line, then the end.
 type handshakeLine struct {
 	lines chan string // 1 buffered; closed after the first line, or at the program's end
-	seen  bool        // used by the goroutine that reads the output; by others after its end
+	seen  bool        // used by the goroutine that reads the output; by others after the program's end
 	text  string      // as seen
 	rest  []byte      // used by the reader
 }
 
 func newHandshakeLine() *handshakeLine { return &handshakeLine{lines: make(chan string, 1)} }
 
-// take is given each line of the output. It tells whether it was the first.
-func (h *handshakeLine) take(line []byte) bool {
-	if h.seen {
-		return false
-	}
+// take is given the first line of the output.
+func (h *handshakeLine) take(line []byte) {
 	h.seen, h.text = true, string(line)
 	h.lines <- h.text + "\n"
 	close(h.lines)
-	return true
 }
 
 // end is called when no further line can come.

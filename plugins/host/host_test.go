@@ -206,6 +206,7 @@ func TestOutputAndEnvironment(t *testing.T) {
 		mu  sync.Mutex
 		got []string
 	)
+	launch.Dropped = func(stream string, lines int) { t.Errorf("%d lines of %s dropped", lines, stream) }
 	launch.Output = func(stream, line string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -226,6 +227,15 @@ func TestOutputAndEnvironment(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"a warning"}, w.Tail()); diff != "" {
+		t.Error(diff)
+	}
+	last := w.LastLines()
+	slices.Sort(last)
+	for i := range want {
+		_, want[i], _ = strings.Cut(want[i], " ")
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, last); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -43,9 +43,13 @@ type Launch struct {
 	// is an empty one.
 	Request func() *workerpb.RunRequest
 	// Output is called for each line that the program prints, with Stdout or
-	// Stderr. The two come from two goroutines, and while it runs the program may
-	// have to wait: it must return soon. May be nil.
+	// Stderr. The two come from two goroutines. The program never waits for it: of
+	// each stream at most supervisor.DefaultLinesPerSecond are given, and what it is
+	// too slow for is dropped. May be nil.
 	Output func(stream, line string)
+	// Dropped is called between the calls of Output where lines of that stream are
+	// missing, at most once a second. May be nil.
+	Dropped func(stream string, lines int)
 	// Started is called as soon as the process exists, before its handshake, by
 	// the goroutine that called Start. May be nil.
 	Started func(*supervisor.Process)

@@ -35,6 +35,9 @@ func TestMain(m *testing.M) {
 // their reader here.
 const burst = 30
 
+// floodLines is how many lines a plugin of that behaviour prints on each stream.
+const floodLines = 50_000
+
 // playPlugin is a plugin that behaves as mode says.
 func playPlugin(mode string) int {
 	switch mode {
@@ -122,10 +125,10 @@ func (w *testWorker) describe() *workerpb.Description {
 	return &workerpb.Description{Contract: contract, Version: "v1.2", Functions: []string{"reverse", "resize"}}
 }
 
-func (w *testWorker) Describe(ctx context.Context, _ *workerpb.DescribeRequest) (*workerpb.Description, error) {
+func (w *testWorker) Describe(context.Context, *workerpb.DescribeRequest) (*workerpb.Description, error) {
 	switch w.mode {
 	case "slow description":
-		<-ctx.Done()
+		select {} // an answer at the deadline might come before it is noticed
 	case "exit in description":
 		_, _ = fmt.Fprintln(w.errs, "gone")
 		os.Exit(4)
@@ -170,6 +173,19 @@ func (w *testWorker) work(req *workerpb.RunRequest, stream grpc.ServerStreamingS
 		os.Exit(5)
 	case "stream ends":
 		return nil
+	case "floods":
+		var all strings.Builder
+		for i := range floodLines {
+			_, _ = fmt.Fprintf(&all, "line %d\n", i)
+		}
+		for _, f := range []*os.File{w.out, w.errs} { // waits for whoever does not read
+			if _, err := f.WriteString(all.String()); err != nil {
+				return err
+			}
+		}
+		if err := stream.Send(busy(0)); err != nil {
+			return err
+		}
 	case "starts a daemon":
 		pid, err := syscall.ForkExec("/bin/sleep", []string{"sleep", "300"}, &syscall.ProcAttr{})
 		if err != nil {

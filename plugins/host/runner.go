@@ -16,7 +16,7 @@ import (
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
-// Streams that Launch.Output is told.
+// Streams that Launch.Output and Launch.Dropped are told.
 const (
 	Stdout = "stdout"
 	Stderr = "stderr"
@@ -109,15 +109,11 @@ func (p *process) spec(stdin *os.File) supervisor.Spec {
 }
 
 func (p *process) openOutputs() (err error) {
-	p.stdout, err = supervisor.NewOutput(supervisor.OutputConfig{Keep: -1, Line: func(line []byte) {
-		if !p.first.take(line) {
-			p.output(Stdout, line)
-		}
-	}})
+	p.stdout, err = supervisor.NewOutput(p.outputConfig(Stdout, p.first.take))
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.launch.Name, err)
 	}
-	p.stderr, err = supervisor.NewOutput(supervisor.OutputConfig{Line: func(line []byte) { p.output(Stderr, line) }})
+	p.stderr, err = supervisor.NewOutput(p.outputConfig(Stderr, nil))
 	if err != nil {
 		_ = p.stdout.Close()
 		return fmt.Errorf("start %s: %w", p.launch.Name, err)
@@ -125,10 +121,15 @@ func (p *process) openOutputs() (err error) {
 	return nil
 }
 
-func (p *process) output(stream string, line []byte) {
+func (p *process) outputConfig(stream string, first func([]byte)) supervisor.OutputConfig {
+	cfg := supervisor.OutputConfig{First: first}
 	if p.launch.Output != nil {
-		p.launch.Output(stream, string(line))
+		cfg.Line = func(line []byte) { p.launch.Output(stream, string(line)) }
 	}
+	if p.launch.Dropped != nil {
+		cfg.Dropped = func(lines int) { p.launch.Dropped(stream, lines) }
+	}
+	return cfg
 }
 
 // closeOutputs reads what is left. Both at once, since each may have to wait for

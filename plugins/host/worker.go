@@ -168,6 +168,11 @@ func (w *Worker) Exit() supervisor.Exit { return w.c.proc.Exit() }
 // Tail is the last lines of the worker's standard error, oldest first.
 func (w *Worker) Tail() []string { return w.c.tail() }
 
+// LastLines is the last lines that the worker printed, up to
+// supervisor.DefaultKeep of its standard output and as many of its standard error,
+// in the order in which they came: also those that Output was not called for.
+func (w *Worker) LastLines() []string { return supervisor.LastLines(w.c.stdout, w.c.stderr) }
+
 // Release closes the worker's standard input. A worker that has left ends at
 // once; one that works finishes its job in hand and then leaves, as if the manager
 // had died. Release may be called again.
