@@ -135,6 +135,8 @@ func (l *load) stopSubmitting() {
 func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.stopSubmitting()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	twice := 0
 	for _, n := range l.runs {
 		if n != 1 {

@@ -139,6 +139,7 @@ func TestHandover(t *testing.T) {
 			w = h.replace(t, w)
 		}
 		watched()
+		startWorker(t, cfg) // performs what comes after the last limit
 		l.stopSubmitting()
 		w.Drain()
 		_ = testutil.Receive(t, "the end", w.ended)

@@ -3,6 +3,7 @@ package gearclient_test
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,22 +70,29 @@ func TestRestWithAJobInHand(t *testing.T) {
 // for one.
 func TestRestAsleep(t *testing.T) {
 	t.Parallel()
-	for name, after := range map[string][]geartest.Step{
-		"no job":          {grabs, noJob},
-		"late noop":       {grabs, wakes, noJob},
-		"woken for a job": {wakes, grabs, assigns("H:t:1", "abc"), geartest.Expect(wire.WorkComplete, "H:t:1", "cba")},
+	for name, c := range map[string]struct {
+		after []geartest.Step
+		left  int64
+	}{
+		"no job":          {[]geartest.Step{grabs, noJob}, 5},
+		"late noop":       {[]geartest.Step{grabs, wakes, noJob}, 5},
+		"woken for a job": {[]geartest.Step{wakes, grabs, assigns("H:t:1", "abc"), geartest.Expect(wire.WorkComplete, "H:t:1", "cba")}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asleep, quiet := newStep(), make(chan struct{})
 			s := geartest.Start(t, workerConn(script(
-				grabs, noJob, sleeps, asleep.steps(), after, wakes, silence(), geartest.Signal(quiet), leaves,
+				grabs, noJob, sleeps, asleep.steps(), c.after, wakes, silence(), geartest.Signal(quiet), leaves,
 			)...))
 			cfg := gearclient.WorkerConfig{Servers: []string{s.Addr()}}
+			runs := limit(&cfg, 5)
 			rested := resting(&cfg)
 			w := startWorker(t, cfg)
 			asleep.then(t, w.Rest)
 			testutil.Receive(t, "the rest", rested)
+			if n := runs.left.Load(); n != c.left {
+				t.Errorf("%d reservations left, want %d", n, c.left)
+			}
 			testutil.Receive(t, "the script", quiet)
 			wantNone(t, "rested again", rested)
 		})
@@ -95,8 +103,11 @@ func TestRestAsleep(t *testing.T) {
 // takes its time.
 func TestRestsOnEveryServer(t *testing.T) {
 	t.Parallel()
-	asleep, slow, quiet := newStep(), newStep(), make(chan struct{})
-	a := geartest.Start(t, workerConn(script(grabs, noJob, sleeps, asleep.steps(), grabs, noJob, silence(), leaves)...))
+	asleep, slow := newStep(), newStep()
+	quiet, alsoQuiet := make(chan struct{}), make(chan struct{})
+	a := geartest.Start(t, workerConn(script(
+		grabs, noJob, sleeps, asleep.steps(), grabs, noJob, silence(), geartest.Signal(alsoQuiet), leaves,
+	)...))
 	b := geartest.Start(t, workerConn(script(grabs, slow.steps(), noJob, silence(), geartest.Signal(quiet), leaves)...))
 	cfg := gearclient.WorkerConfig{Servers: []string{a.Addr(), b.Addr()}}
 	rested := resting(&cfg)
@@ -109,6 +120,7 @@ func TestRestsOnEveryServer(t *testing.T) {
 	})
 	testutil.Receive(t, "the rest", rested)
 	testutil.Receive(t, "the script", quiet)
+	testutil.Receive(t, "the other script", alsoQuiet)
 }
 
 // runs hands out a number of reservations.
@@ -159,6 +171,60 @@ func TestReserveSaysRest(t *testing.T) {
 	testutil.Receive(t, "the script", over)
 	wantNone(t, "rested again", rested)
 	if n := left.left.Load(); n != 0 {
+		t.Errorf("%d reservations left", n)
+	}
+	w.Rest()
+	testutil.Receive(t, "the third rest", rested)
+	wantNone(t, "rested again", rested)
+}
+
+// TestLastJobWhileAsleepElsewhere asks the other server for what that may have woken
+// the worker for, although nothing is left to reserve.
+func TestLastJobWhileAsleepElsewhere(t *testing.T) {
+	t.Parallel()
+	asleep, elsewhere := newStep(), make(chan struct{})
+	quiet, alsoQuiet := make(chan struct{}), make(chan struct{})
+	a := geartest.Start(t, workerConn(script(
+		grabs, noJob, sleeps, asleep.steps(),
+		wakes, grabs, assigns("H:t:1", "abc"), geartest.Expect(wire.WorkComplete, "H:t:1", "cba"), silence(),
+		geartest.Signal(alsoQuiet), leaves,
+	)...))
+	b := geartest.Start(t, workerConn(script(
+		grabs, noJob, sleeps, geartest.Signal(elsewhere), grabs, noJob, silence(), geartest.Signal(quiet), leaves,
+	)...))
+	cfg := gearclient.WorkerConfig{Servers: []string{a.Addr(), b.Addr()}}
+	limit(&cfg, 1)
+	rested := resting(&cfg)
+	startWorker(t, cfg)
+	testutil.Receive(t, "sleep on the other server", elsewhere)
+	asleep.then(t, func() {})
+	testutil.Receive(t, "the rest", rested)
+	testutil.Receive(t, "the script", quiet)
+	testutil.Receive(t, "the other script", alsoQuiet)
+}
+
+// TestOwnReservationComesBack has the only reservation on its way at a server that
+// takes its time: the slot is told that there is none for another one, and goes on
+// when it has it back.
+func TestOwnReservationComesBack(t *testing.T) {
+	t.Parallel()
+	slow, a, b := newStep(), make(chan struct{}), make(chan struct{})
+	first := geartest.Start(t, workerConn(script(grabs, slow.steps(), noJob, sleeps, geartest.Signal(a), rests())...))
+	second := geartest.Start(t, workerConn(script(silence(), geartest.Signal(slow.goOn), grabs, noJob, sleeps, geartest.Signal(b), rests())...))
+	cfg := gearclient.WorkerConfig{Servers: []string{first.Addr(), second.Addr()}}
+	runs := limit(&cfg, 1)
+	cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		if addr == second.Addr() {
+			<-slow.reached
+		}
+		return gearclient.DialTCP(ctx, addr)
+	}
+	rested := resting(&cfg)
+	startWorker(t, cfg)
+	testutil.Receive(t, "sleep on the first server", a)
+	testutil.Receive(t, "sleep on the second server", b)
+	wantNone(t, "rested with a reservation", rested)
+	if n := runs.left.Load(); n != 0 {
 		t.Errorf("%d reservations left", n)
 	}
 }

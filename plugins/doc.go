@@ -32,6 +32,8 @@
 // the worker, such as "resize/3". Handlers of one process are called one at a
 // time unless the function's concurrency is set to more.
 //
-// If the manager dies, the worker finishes the jobs it has in hand, answers
-// them, and leaves.
+// A worker that has performed its number of jobs, is too old or too large, or whose
+// handler panicked, takes no more jobs; it stays registered until its successor is,
+// and leaves then. If the manager dies, the worker finishes the jobs it has in hand,
+// answers them, and leaves.
 package plugins
