@@ -116,6 +116,7 @@ func TestASlowLine(t *testing.T) {
 			n += 1000
 			<-time.After(time.Second)
 		}
+		synctest.Wait() // for the note that is due in this moment
 		if queued, size := d.Queued(); queued > 5_001 || size > 256<<10 {
 			t.Errorf("%d entries of %d bytes", queued, size)
 		}

@@ -50,6 +50,15 @@
 // The kernel also tells when a child is stopped and continued, by the same signal:
 // [Process.Stopped], [Config.OnStopped].
 //
+// A death by SIGKILL that was not sent from here is compared with the kernel's count
+// of what it has killed for lack of memory, see [Exit].
+//
+// # Output
+//
+// A process never waits for its output to be taken: an [Output] reads as fast as the
+// process writes, keeps the last lines, and hands over what is taken in time, so
+// many lines a second. What is left out is counted in its place.
+//
 // # Adoption
 //
 // A process that this one has started may fork workers of its own, which is the

@@ -136,6 +136,24 @@ func TestAdoptedWhenStopped(t *testing.T) {
 	wait(t, p)
 }
 
+func TestAdoptedAndNotStopped(t *testing.T) {
+	t.Parallel()
+	f := newForker(t)
+	p := adopted(t, f, "lives", 0)
+	other, _ := startReady(t, child("block"))
+	mustSignal(t, other, syscall.SIGSTOP)
+	awaitChanges(t, other, true) // the reaper has looked at the other by then
+	if got := stops.of(p.PID()); p.Stopped() || len(got) > 0 {
+		t.Errorf("stopped: %v, told %v", p.Stopped(), got)
+	}
+	mustSignal(t, p, syscall.SIGSTOP)
+	awaitChanges(t, p, true)
+	mustSignal(t, p, syscall.SIGCONT)
+	awaitChanges(t, p, true, false)
+	_ = p.Kill()
+	wait(t, p)
+}
+
 func stateOf(pid int) byte {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, found := strings.Cut(string(data), ") ")
