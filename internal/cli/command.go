@@ -29,6 +29,9 @@ type action func(ctx context.Context, std *streams, args []string) error
 func commands() []command {
 	return []command{
 		checkCommand(),
+		statusCommand(),
+		quarantineCommand(),
+		retryCommand(),
 		jobCommand(),
 		performCommand(),
 		serverCommand(),

@@ -11,7 +11,7 @@
 //	0    done
 //	1    it did not work: the job failed, the config has errors
 //	2    the command line makes no sense
-//	3    no job server could be reached, or the connection to it broke
+//	3    no job server, or no manager, could be reached, or the connection broke
 //	130  ended by SIGINT (128 and the number of the signal; 143 is SIGTERM)
 //
 // A manager or server that is told to stop by a signal has done what it should:

@@ -70,7 +70,7 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 
 // fleet runs the manager until SIGTERM or SIGINT.
 func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, log zerolog.Logger) error {
-	fleet, err := manager.New(manager.Config{Settings: cfg, Logger: log}) //nolint:contextcheck // it waits for nothing
+	fleet, err := manager.New(manager.Config{Settings: cfg, KeepState: true, Logger: log}) //nolint:contextcheck // it waits for nothing
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,11 @@ func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, lo
 		defer close(ended)
 		obey(std.signals, over, log, func(s os.Signal) { cancel(&signalError{s}) }, fleet.Hurry)
 	}()
+	server := openControl(ctx, fleet, cfg, log)
 	err = fleet.Run(ctx)
+	if server != nil {
+		err = errors.Join(err, server.Close())
+	}
 	close(over)
 	<-ended
 	if _, stopped := errors.AsType[*signalError](err); stopped {

@@ -76,6 +76,7 @@ func TestScripts(t *testing.T) {
 			env.Values[tb{}] = t
 			dir := filepath.Join(env.WorkDir, "run")
 			env.Setenv("XDG_RUNTIME_DIR", dir)
+			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, "state"))
 			return os.Mkdir(dir, 0o700)
 		},
 	})

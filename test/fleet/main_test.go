@@ -25,6 +25,10 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
 	bin = dir
+	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil { // managers keep suspect jobs there
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	for out, pkg := range map[string]string{
 		"gearman-manager":  "../../cmd/gearman-manager",
 		"plugins/reverse":  "../../examples/reverse",

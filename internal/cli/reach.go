@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/control"
+	"github.com/gearman-manager/gearman-manager/manager"
+)
+
+// reach finds the manager that a command is about.
+type reach struct {
+	file   string
+	socket string
+}
+
+// reachHelp explains it for the help of commands.
+const reachHelp = `
+The manager is the one that was started with the same config file. Without -c it
+is the only one of this user that runs. It answers its own user and root.
+`
+
+// reachExit explains the exit codes of such commands.
+const reachExit = exitHelp + `  3    no such manager runs, or it cannot be reached
+`
+
+func addReach(fs *pflag.FlagSet) *reach {
+	r := &reach{}
+	fs.StringVarP(&r.file, "config", "c", "", "Talk to the manager that was started with this config `FILE`.")
+	fs.StringVar(&r.socket, "socket", "", "Talk to the manager with this control socket: `FILE` is \"control\" in its runtime directory.")
+	return r
+}
+
+// askWait is how long a manager may take to say who it is. One that is stopped in
+// the middle of its work says nothing.
+const askWait = 5 * time.Second
+
+// running is a manager that has answered.
+type running struct {
+	client *control.Client
+	self   control.Manager
+}
+
+// connect finds the manager. The error has a code of its own if there is none.
+func (r *reach) connect(ctx context.Context, std *streams) (*control.Client, error) {
+	if r.socket != "" {
+		found, err := ask(ctx, r.socket)
+		if err != nil {
+			return nil, r.explain(err)
+		}
+		return found.client, nil
+	}
+	base, err := r.base(ctx, std)
+	if err != nil {
+		return nil, err
+	}
+	dirs, denied := manager.FindDirs(base)
+	var all []running
+	for _, dir := range dirs {
+		found, err := ask(ctx, filepath.Join(dir, controlName))
+		switch {
+		case err == nil:
+			all = append(all, found)
+		case !gone(err):
+			denied = errors.Join(denied, err)
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return r.choose(all, denied)
+}
+
+// base is the runtime_dir of the config file. A file that has errors by now may
+// still name the one that its manager was started with.
+func (r *reach) base(ctx context.Context, std *streams) (string, error) {
+	if r.file == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(r.file); err != nil {
+		return "", fmt.Errorf("find the manager: %w", err)
+	}
+	cfg, _, err := loadConfig(ctx, std, r.file, config.Overrides{})
+	if err != nil || cfg == nil {
+		return "", err
+	}
+	return cfg.RuntimeDir(), nil
+}
+
+// ask asks who is at a socket.
+func ask(ctx context.Context, socket string) (running, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	client := control.NewClient(socket)
+	self, err := client.Manager(ctx)
+	return running{client: client, self: self}, err
+}
+
+// choose picks the manager of the config, or the only one.
+func (r *reach) choose(all []running, denied error) (*control.Client, error) {
+	var fit []running
+	for _, m := range all {
+		if r.file == "" || sameFile(m.self.Config, r.file) {
+			fit = append(fit, m)
+		}
+	}
+	switch {
+	case len(fit) == 1:
+		return fit[0].client, nil
+	case len(fit) > 1 && r.file == "":
+		return nil, &usageError{problem: fmt.Sprintf("%d managers run; name the one that is meant:%s", len(fit), list(fit))}
+	case len(fit) > 1:
+		return nil, &usageError{problem: fmt.Sprintf("%d managers run with this config; name the one that is meant:%s", len(fit), list(fit))}
+	case denied != nil:
+		return nil, r.explain(denied)
+	}
+	problem := "no manager of this user runs; start one: " + programName + " -c FILE"
+	if r.file != "" {
+		problem = fmt.Sprintf("no manager runs with this config (%s); start one: %s -c %s", absolute(r.file), programName, r.file)
+		if len(all) > 0 {
+			problem += "; there are others:" + list(all)
+		}
+	}
+	return nil, &exitError{code: exitUnreachable, err: errors.New(problem)}
+}
+
+// explain makes the error for a manager that cannot be talked to.
+func (r *reach) explain(err error) error {
+	refused, ok := errors.AsType[*control.AnswerError](err)
+	switch {
+	case errors.Is(err, fs.ErrPermission), ok && refused.Status == http.StatusForbidden:
+		err = fmt.Errorf("permission denied: a manager answers its own user and root (%w)", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("a manager runs but does not answer: %w", err)
+	case gone(err):
+		err = fmt.Errorf("no manager runs there (any more): %w", err)
+	}
+	return &exitError{code: exitUnreachable, err: err}
+}
+
+// answered is the error of a request: what the manager said to it, unless it did not
+// get that far.
+func (r *reach) answered(err error) error {
+	if refused, ok := errors.AsType[*control.AnswerError](err); ok && refused.Status != http.StatusForbidden {
+		return err
+	}
+	return r.explain(err)
+}
+
+// list names managers, and how to talk to each.
+func list(all []running) string {
+	var b strings.Builder
+	for _, m := range all {
+		name := m.self.Config
+		if name == "" {
+			name = "no config file"
+		}
+		fmt.Fprintf(&b, "\n  process %d, %s: --socket %s", m.self.PID, name, m.client.Path())
+	}
+	return b.String()
+}
+
+// sameFile tells whether two paths name the same config, also when a link that leads
+// to it was switched meanwhile.
+func sameFile(one, other string) bool {
+	if one == "" {
+		return false
+	}
+	if one == absolute(other) {
+		return true
+	}
+	real1, err1 := filepath.EvalSymlinks(one)
+	real2, err2 := filepath.EvalSymlinks(absolute(other))
+	return err1 == nil && err2 == nil && real1 == real2
+}
+
+// gone tells whether an error says that nobody is at a socket: there is none, or it was
+// left by a manager that died.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTSOCK)
+}
