@@ -279,11 +279,11 @@ func lifeKeys() []Key {
 		},
 		{
 			Name: "max_memory", Where: Both, Type: Size, Unit: "bytes", Default: "0", Max: maxBytes, Ours: true,
-			Doc: "Resident memory at which a worker is replaced when it has finished its job; 0 is no limit.",
+			Doc: "Resident memory at which a worker is replaced when it has finished its job; 0 is no limit. What PHP workers share is not counted, nor the memory of programs that a worker starts.",
 		},
 		{
 			Name: "max_memory_hard", Where: Both, Type: Size, Unit: "bytes", Default: "0", Max: maxBytes, Ours: true,
-			Doc: "Resident memory at which a worker is killed at once, and its job counts as one that killed its worker; 0 is no limit. It is looked at 4 times a second while a job runs, and the kernel refuses memory to whoever is faster, see rlimit_data.",
+			Doc: "Resident memory at which a worker is killed at once, and its job counts as one that killed its worker; 0 is no limit. It is looked at 4 times a second while a job runs; to a worker that is faster, and to executables, the kernel refuses memory, see rlimit_data.",
 		},
 	}
 }
@@ -334,7 +334,7 @@ func limitKeys() []Key {
 		},
 		{
 			Name: "rlimit_data", Where: Both, Type: Size, Unit: "bytes", Default: "0", Max: maxBytes, Ours: true,
-			Doc: "Private writable memory that a worker may map, and each program that it starts, whether it uses it or not; 0 is as much as max_memory_hard leaves room for (one and a half times it, 256M, and 16M for each processor), or leaves it as it is where that is not set. Executables have no other limit, since max_memory and max_memory_hard are about the worker that starts them.",
+			Doc: "Private writable memory that a worker may map, and each program that it starts, whether it uses it or not; 0 is as much as max_memory_hard leaves room for (one and a half times it, 256M, and 16M for each processor), or leaves it as it is where that is not set.",
 		},
 		{
 			Name: "rlimit_core", Where: Both, Type: Size, Unit: "bytes", Choices: []string{Unlimited}, Max: maxBytes, Ours: true,

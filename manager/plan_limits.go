@@ -31,9 +31,9 @@ const (
 	// leastDataGo is what a worker in Go needs to start and to perform small jobs, with dataProcessor for each processor: on 2 of them a plugin
 	// does not start with less than 112 MB, and the executables' worker maps 158 MB.
 	leastDataGo = 128 << 20
-	// leastGo and leastPHP are the resident memory of idle workers, 15 to 17 MB and 11 MB, and a little more.
+	// leastGo and leastPHP are the memory of idle workers, 15 to 17 MB and, without what PHP workers share, 6 MB, and a little more.
 	leastGo  = 20 << 20
-	leastPHP = 12 << 20
+	leastPHP = 8 << 20
 )
 
 // limit sets when the workers of a pool are replaced, killed or given up, and what the kernel holds them to.

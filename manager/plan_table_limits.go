@@ -112,7 +112,7 @@ func (p PoolPlan) memoryCell() string {
 	if p.MaxMemory > 0 {
 		parts = append(parts, config.FormatSize(p.MaxMemory))
 	}
-	if p.MaxMemoryHard > 0 {
+	if p.MaxMemoryHard > 0 && p.Kind != KindExec { // of executables only the kernel's limit holds
 		parts = append(parts, "killed at "+config.FormatSize(p.MaxMemoryHard))
 	}
 	return cmp.Or(strings.Join(parts, ", "), noLimit)

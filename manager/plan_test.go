@@ -230,7 +230,7 @@ func problemCases() []planCase {
 			},
 		},
 		{
-			name: "limits of memory that no worker keeps", ini: "[GearmanManager]\nmax_memory = 15M\n[a]\nmax_memory_hard = 16M\nrlimit_data = 100M\n[p]\nmax_memory = 11M\n[s]\nmax_memory = 1M\nrlimit_data = 1M\n",
+			name: "limits of memory that no worker keeps", ini: "[GearmanManager]\nmax_memory = 15M\n[a]\nmax_memory_hard = 16M\nrlimit_data = 100M\n[p]\nmax_memory = 7M\n[s]\nmax_memory = 1M\nrlimit_data = 1M\n",
 			programs: []string{"plugin /w/p a,b", "exec /w/c c", "php /w/p.php p", "standalone /w/s s"},
 			pools: []string{
 				"a plugin slots=1 concurrency=1 workers=1 a (at least one worker)",
@@ -244,7 +244,7 @@ func problemCases() []planCase {
 				"warning dir/config.ini:2: [GearmanManager] max_memory: 15M is less than an idle plugin worker has, want 20M or more",
 				"warning dir/config.ini:4: [a] max_memory_hard: 16M is less than an idle plugin worker has, want 20M or more",
 				"warning dir/config.ini:2: [GearmanManager] max_memory: 15M is less than an idle exec worker has, want 20M or more",
-				"warning dir/config.ini:7: [p] max_memory: 11M is less than an idle php worker has, want 12M or more",
+				"warning dir/config.ini:7: [p] max_memory: 7M is less than an idle php worker has, want 8M or more",
 			},
 		},
 		{
