@@ -191,9 +191,7 @@ func (q *Queue) drain() {
 				dropped = q.write(l, dropped)
 			}
 		}
-	}
-	if dropped > 0 {
-		q.report(dropped)
+		dropped = q.tell(dropped)
 	}
 }
 
@@ -207,22 +205,28 @@ func (q *Queue) take() []queued {
 }
 
 // write writes a line, and before it how many are missing there. It returns how many
-// have to be reported still.
+// have to be told still.
 func (q *Queue) write(l queued, dropped int) int {
-	dropped += l.dropped
-	if dropped > 0 && q.report(dropped) {
-		q.written(dropped, 0)
-		dropped = 0
-	}
 	if l.line == nil {
-		return dropped
+		return dropped + l.dropped
 	}
+	dropped = q.tell(dropped)
 	if _, err := q.out.Write(l.line); err != nil {
 		q.written(0, len(l.line))
 		return dropped + 1
 	}
 	q.written(1, len(l.line))
 	return dropped
+}
+
+// tell writes how many lines are missing, if any are, and returns how many have to be
+// told still.
+func (q *Queue) tell(dropped int) int {
+	if dropped == 0 || !q.report(dropped) {
+		return dropped
+	}
+	q.written(dropped, 0)
+	return 0
 }
 
 // written notes lines that are dealt with, and bytes that are free again.
