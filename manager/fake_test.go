@@ -222,12 +222,14 @@ func bubble(t *testing.T, plan PoolPlan, prepare func(*fakeWorker) error, slow b
 		var loop sync.WaitGroup
 		loop.Go(func() { f.pool.run(t.Context()) })
 		synctest.Wait()
+		defer func() {
+			ask(f.pool, func() bool { f.pool.stop(t.Context()); return true })
+			loop.Wait()
+			if err := f.pool.cfg.records.close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		body(f)
-		ask(f.pool, func() bool { f.pool.stop(t.Context()); return true })
-		loop.Wait()
-		if err := f.pool.cfg.records.close(); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
@@ -322,6 +324,13 @@ func (f *fakeFleet) started() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.workers)
+}
+
+// tried is how many starts were tried.
+func (f *fakeFleet) tried() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.tries)
 }
 
 func (f *fakeFleet) status() PoolStatus {

@@ -105,6 +105,9 @@ func (p *pool) retiring(w *worker, e *workerpb.Retiring) {
 		w.checkAt = w.drained.Add(idleGrace)
 	}
 	w.rests = !hasGrace(e.GetReason())
+	if !enough(e.GetReason()) {
+		w.place.notBefore = w.launched.Add(restartSpacing)
+	}
 	if !p.stopping {
 		p.vacate(w, e.GetReason())
 		w.place.leaving = append(w.place.leaving, w)
@@ -127,12 +130,16 @@ func (p *pool) slotRested(w *worker, e *workerpb.Rested) {
 // hasGrace tells whether the jobs in hand of a worker that retires for that reason
 // have only their grace, and it leaves as soon as they are done. Where it retires
 // because it has done enough they have as long as any job, and it rests then.
-func hasGrace(reason string) bool {
+func hasGrace(reason string) bool { return !enough(reason) && reason != "panic" }
+
+// enough tells whether a worker retires because it has done enough: its successors may
+// follow each other without a pause.
+func enough(reason string) bool {
 	switch reason {
-	case "max_runs", "max_lifetime", "max_memory", "panic":
-		return false
-	default:
+	case "max_runs", "max_lifetime", "max_memory":
 		return true
+	default:
+		return false
 	}
 }
 

@@ -48,7 +48,7 @@ func TestPoolFails(t *testing.T) {
 		if failed := seen[PoolFailed](f); len(failed) != 1 || failed[0].Pool != "resize" || failed[0].Failures != 5 {
 			t.Fatalf("events %+v", failed)
 		}
-		tries := len(f.tries)
+		tries := f.tried()
 		if s := f.states(); s[StateFailed] != 3 {
 			t.Errorf("states %v", s)
 		}
@@ -61,8 +61,8 @@ func TestPoolFails(t *testing.T) {
 		if retried := seen[PoolRetried](f); len(retried) != 1 {
 			t.Errorf("events %+v", retried)
 		}
-		if s := f.states(); s[StateReady] != 3 || len(f.tries) != tries+3 {
-			t.Errorf("states %v after %d tries", s, len(f.tries)-tries)
+		if s := f.states(); s[StateReady] != 3 || f.tried() != tries+3 {
+			t.Errorf("states %v after %d tries", s, f.tried()-tries)
 		}
 	})
 }
@@ -72,11 +72,11 @@ func TestFailedPoolIsTriedByHand(t *testing.T) {
 	plan, _ := brokenPlan(t, 1)
 	runPool(t, plan, func(*fakeWorker) error { return errNoStart }, func(f *fakeFleet) {
 		pass(time.Minute)
-		tries := len(f.tries)
+		tries := f.tried()
 		again, _ := ask(f.pool, func() bool { return f.pool.tryAgain("somebody said so") })
 		synctest.Wait()
-		if !again || len(f.tries) != tries+3 {
-			t.Errorf("%d tries", len(f.tries)-tries)
+		if !again || f.tried() != tries+3 {
+			t.Errorf("%d tries", f.tried()-tries)
 		}
 		pass(time.Minute)
 		if failed := seen[PoolFailed](f); len(failed) != 2 {
@@ -91,8 +91,8 @@ func TestPoolNeverFails(t *testing.T) {
 	plan, _ := brokenPlan(t, 0)
 	runPool(t, plan, func(*fakeWorker) error { return errNoStart }, func(f *fakeFleet) {
 		pass(24 * time.Hour)
-		if failed := seen[PoolFailed](f); len(failed) != 0 || len(f.tries) < 24*60*2-10 {
-			t.Errorf("%d tries, events %v", len(f.tries), failed)
+		if failed := seen[PoolFailed](f); len(failed) != 0 || f.tried() < 24*60*2-10 {
+			t.Errorf("%d tries, events %v", f.tried(), failed)
 		}
 	})
 }

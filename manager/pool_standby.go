@@ -75,6 +75,9 @@ func (p *pool) promote(ctx context.Context, pl *place) bool {
 	w := p.bench.worker
 	p.bench.worker = nil
 	p.bench.notBefore = time.Time{}
+	if !enough(pl.why) {
+		p.bench.notBefore = time.Now().Add(restartSpacing)
+	}
 	pl.worker, w.place = w, pl
 	pl.starts++
 	w.patience, w.waited = time.Time{}, false
@@ -166,17 +169,27 @@ func (p *pool) sums() (sums slotSums) {
 			continue
 		}
 		sums.registered += w.size()
-		if !w.rests {
-			sums.taking += w.open
-			continue
-		}
-		for _, s := range w.slots {
-			if !s.rested {
-				sums.taking++
-			}
-		}
+		sums.taking += w.taking()
 	}
 	return sums
+}
+
+// taking counts the slots that may take jobs, or whose last job has not ended. A worker
+// that leaves because something is wrong with it takes none, and is not waited for.
+func (w *worker) taking() int {
+	switch {
+	case w.state != StateDraining:
+		return w.open
+	case !w.rests:
+		return 0
+	}
+	n := 0
+	for _, s := range w.slots {
+		if !s.rested {
+			n++
+		}
+	}
+	return n
 }
 
 // release lets as many slots of a worker take jobs as there is room for, and tells

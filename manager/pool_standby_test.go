@@ -116,7 +116,7 @@ func TestRetireeIsReplaced(t *testing.T) {
 	})
 }
 
-func TestRestedRetireeIsReplacedInOneStep(t *testing.T) {
+func TestRestedRetireeIsReplaced(t *testing.T) {
 	t.Parallel()
 	runPool(t, limitedPlan(1), nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
@@ -125,8 +125,29 @@ func TestRestedRetireeIsReplacedInOneStep(t *testing.T) {
 		w.retire("max_runs")
 		w.rest(0)
 		synctest.Wait()
-		calls := f.calls("go", "drain")
-		if len(calls) < 2 || calls[len(calls)-1] != "drain resize/1 max_runs" || !slices.Contains(calls, "go resize/2 HOLD_NONE 0") {
+		for _, want := range []string{"drain resize/1 max_runs", "go resize/2 HOLD_NONE 0"} {
+			if calls := f.calls("go", "drain"); !slices.Contains(calls, want) {
+				t.Errorf("calls %v, want %s", calls, want)
+			}
+		}
+	})
+}
+
+// A worker that rests is told to leave when the manager stops.
+func TestRestedRetireeIsStopped(t *testing.T) {
+	t.Parallel()
+	runPool(t, limitedPlan(1), nil, func(f *fakeFleet) {
+		w, standby := f.worker("resize/1"), f.worker("resize/2")
+		standby.mu.Lock()
+		standby.mute = true
+		standby.mu.Unlock()
+		w.ready(true)
+		w.retire("max_runs")
+		w.rest(0)
+		synctest.Wait()
+		ask(f.pool, func() bool { f.pool.stop(f.t.Context()); return true })
+		synctest.Wait()
+		if calls := f.calls("drain resize/1"); len(calls) != 1 {
 			t.Errorf("calls %v", calls)
 		}
 	})
@@ -165,7 +186,7 @@ func TestCrashTakesTheStandby(t *testing.T) {
 		if diff := cmp.Diff(want, promoted); diff != "" {
 			t.Error(diff)
 		}
-		pass(restartSpacing)
+		pass(restartSpacing + time.Millisecond)
 		if diff := cmp.Diff(map[State]int{StateReady: 2, StateStandby: 1}, f.states()); diff != "" {
 			t.Error(diff)
 		}
@@ -230,7 +251,7 @@ func TestPanickedWorkerIsReplaced(t *testing.T) {
 		w := f.worker("resize/1")
 		w.ready(true)
 		w.retire("panic")
-		synctest.Wait()
+		pass(restartSpacing + time.Millisecond) // a job that panics each time must not make us fork in a loop
 		next := f.worker("resize/2")
 		if next.request.GetHold() != workerpb.Hold_HOLD_CONNECTED {
 			t.Errorf("hold %v", next.request.GetHold())
@@ -271,10 +292,10 @@ func TestStandbyIsReplacedToo(t *testing.T) {
 	runPool(t, limitedPlan(1), nil, func(f *fakeFleet) {
 		pass(2 * time.Second)
 		f.worker("resize/2").retire("max_lifetime")
-		pass(restartSpacing)
+		pass(restartSpacing + time.Millisecond)
 		f.wantCalls("drain resize/2 max_lifetime")
 		f.worker("resize/2").crash(syscall.SIGKILL)
-		pass(restartSpacing)
+		pass(restartSpacing + time.Millisecond)
 		if diff := cmp.Diff(map[State]int{StateReady: 1, StateStandby: 1}, f.states()); diff != "" {
 			t.Error(diff)
 		}

@@ -265,7 +265,8 @@ func (p *pool) drain(ctx context.Context, w *worker, reason string) {
 		w.checkAt = time.Now().Add(helloGrace)
 	case w.proc == nil:
 		w.abandon(errStopping)
-	case ok:
+	case ok, w.rests && !w.letGo:
+		w.letGo = true
 		p.callDrain(ctx, w, reason)
 	}
 }
