@@ -45,7 +45,7 @@ type PoolPlan struct {
 	MaxMemoryHard int64
 	// StartSeconds is how long a worker has to live, unless it gets a job before, for its start to count as a success; a standalone one is
 	// ready after it. StartRetries is how many failed starts in a row are followed by another try, 0 for no limit.
-	StartSeconds time.Duration
+	StartSeconds time.Duration //nolint:staticcheck // named like its key, which is in seconds
 	StartRetries int
 	// Limits are what the kernel holds the workers to.
 	Limits supervisor.Limits
