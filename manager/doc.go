@@ -19,6 +19,10 @@
 //   - plan: what the fleet should be; a pure function of config and programs.
 //   - retire: a worker leaves as planned, because of its jobs done, age, memory, new code or a smaller count.
 //   - crash: a worker leaves in any other way.
+//   - rest: a worker that retires has nothing in hand, takes nothing, and stays registered until it is drained.
+//   - standby: a worker more than planned, connected and held back, that takes the place of the next one that retires or crashes.
+//   - suspect: a job that was in hand when its worker died; quarantined: a suspect that is not run again.
+//   - failed: a pool whose workers could not be started so often that no more is tried; a function's failed jobs are something else.
 //
 // # From files to a plan
 //
@@ -47,7 +51,7 @@
 //	             executables                                      of the pool
 //	php          a process forked from a php that has loaded      1                        plugins/php
 //	             nothing, or a php of its own
-//	standalone   the program                                      1                        not yet
+//	standalone   the program                                      1                        plugins/standalone
 //
 // PHP pools share one interpreter, which is looked for when the first PHP file is. Where it is missing or cannot be used, that is one
 // error at the key php, and the fleet runs without these pools. Functions of a pool are registered with the job servers so that the
