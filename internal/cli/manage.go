@@ -60,10 +60,11 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 	if config.HasErrors(problems) {
 		return refuse(std, problems)
 	}
-	log, err := m.logs.logger(std, cfg.Verbose())
+	log, flush, err := m.logs.queued(ctx, std, cfg.Verbose())
 	if err != nil {
 		return err
 	}
+	defer flush()
 	logProblems(log, problems)
 	return m.fleet(ctx, std, cfg, log)
 }
