@@ -34,6 +34,5 @@ while (!$leave) {
     if ($worker->work() || $worker->returnCode() === GEARMAN_TIMEOUT) {
         continue;
     }
-    fwrite(STDERR, $worker->error() . "\n"); // such as a job server that is down
-    usleep(500000);
+    usleep(500000); // PHP has said why, such as a job server that is down
 }

@@ -226,18 +226,23 @@ func TestGroup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL) })
 			testutil.WaitFor(t, "both to be ready", func() bool { return len(out.all()) == 3 })
 			if err := c.end(t.Context(), w); err != nil {
 				t.Fatal(err)
 			}
 			testutil.Receive(t, "the end", w.Done())
-			if !c.keep {
-				testutil.WaitFor(t, "the end of the child", func() bool { return !alive(child) })
-				return
+			want := "killed by SIGKILL"
+			if c.keep {
+				hit(t, child, syscall.SIGINT)
+				want = "exited with status 10" // and it got no SIGTERM
 			}
-			if !alive(child) {
-				t.Error("the child has ended")
+			for { // the test's own children may come here too
+				if exit := testutil.Receive(t, "the end of the child", b.orphans); exit.PID == child {
+					if exit.String() != want {
+						t.Errorf("the child %s, want %q", exit, want)
+					}
+					return
+				}
 			}
 		})
 	}

@@ -20,15 +20,21 @@ import (
 // bundle is a host with its supervisor. There is one supervisor in a process, so the
 // tests that need one run one after the other.
 type bundle struct {
-	sup  *supervisor.Supervisor
-	cfg  standalone.Config
-	host *standalone.Host
-	self string
+	sup     *supervisor.Supervisor
+	orphans chan supervisor.Exit
+	host    *standalone.Host
+	self    string
 }
 
 func setup(t *testing.T, change func(*standalone.Config)) *bundle {
 	t.Helper()
-	sup, err := newSupervisor()
+	orphans := make(chan supervisor.Exit, 64)
+	sup, err := newSupervisor(func(e supervisor.Exit) {
+		select {
+		case orphans <- e:
+		default:
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +51,7 @@ func setup(t *testing.T, change func(*standalone.Config)) *bundle {
 	if change != nil {
 		change(&cfg)
 	}
-	return &bundle{sup: sup, cfg: cfg, host: standalone.New(cfg), self: self}
+	return &bundle{sup: sup, orphans: orphans, host: standalone.New(cfg), self: self}
 }
 
 // printed keeps the lines of a worker.

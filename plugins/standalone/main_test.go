@@ -46,10 +46,6 @@ func play(mode string) int {
 		return counting()
 	case "large":
 		return large()
-	case "environ":
-		fmt.Println(strings.Join(os.Environ(), "\n"))
-		fmt.Println("end")
-		return forever()
 	case "family":
 		return family()
 	case "manager":
@@ -96,7 +92,7 @@ func counting() int {
 	}
 }
 
-// large takes 40 MiB a second time each time that it gets SIGUSR1.
+// large takes 80 MiB each time that it gets SIGUSR1.
 func large() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
@@ -119,10 +115,10 @@ func large() int {
 	}
 }
 
-// family starts a child that ignores SIGTERM and tells its number.
+// family starts a child, which is counting, and tells its number.
 func family() int {
 	child, err := syscall.ForkExec("/proc/self/exe", []string{"child"}, &syscall.ProcAttr{
-		Env:   environment("stubborn"),
+		Env:   environment("counting"),
 		Files: []uintptr{0, 1, 2},
 	})
 	if err != nil {
@@ -150,6 +146,6 @@ func alive(pid int) bool {
 }
 
 // newSupervisor makes the one supervisor of a process.
-func newSupervisor() (*supervisor.Supervisor, error) {
-	return supervisor.New(supervisor.Config{Subreaper: true})
+func newSupervisor(orphan func(supervisor.Exit)) (*supervisor.Supervisor, error) {
+	return supervisor.New(supervisor.Config{Subreaper: true, OnOrphan: orphan})
 }

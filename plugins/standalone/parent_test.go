@@ -15,7 +15,7 @@ import (
 
 // manager starts a worker in a process of its own, which then only lives.
 func manager() int {
-	sup, err := newSupervisor()
+	sup, err := newSupervisor(nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 98
