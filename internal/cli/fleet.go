@@ -97,7 +97,8 @@ func (f *runningFleet) Status() control.Status {
 func controlPool(p manager.PoolStatus) control.Pool {
 	out := control.Pool{
 		Name: p.Name, Shared: p.Shared, Kind: string(p.Kind), Functions: append([]string{}, p.Functions...), Slots: p.Slots,
-		Runs: p.Runs, Done: p.Done, Failed: p.Failed, Failures: p.Failures, NextTry: p.NextTry, Workers: []control.Worker{},
+		Runs: p.Runs, JobsUnknown: p.JobsUnknown, Done: p.Done, Failed: p.Failed,
+		Failures: p.Failures, NextTry: p.NextTry, GivenUp: p.GaveUp, Workers: []control.Worker{},
 	}
 	for _, w := range p.Workers {
 		out.Workers = append(out.Workers, controlWorker(w))

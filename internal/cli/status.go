@@ -25,8 +25,9 @@ func statusCommand() command {
 		name: "status", short: "show the fleet that runs",
 		long: `
 A line for each worker. SLOTS are those that are registered with a job server,
-and all; DONE are jobs of this process, failed ones among them. Below are job
-servers that cannot be reached, and how many jobs are suspect or in quarantine.
+and all; DONE are jobs of this process, failed ones among them; ? is what cannot
+be known. Below is what may need somebody: job servers that cannot be reached,
+workers that cannot be started, jobs that are suspect or in quarantine.
 ` + reachHelp + reachExit,
 		define: func(fs *pflag.FlagSet) action {
 			s := &status{reach: addReach(fs)}
@@ -70,7 +71,7 @@ func statusTable(w io.Writer, s control.Status) error {
 			rows = append(rows, []string{p.Name, p.Kind, "-", "not run", fmt.Sprint(p.Slots), "", "", "", ""})
 		}
 		for _, worker := range p.Workers {
-			rows = append(rows, workerRow(p.Kind, worker))
+			rows = append(rows, workerRow(p, worker))
 		}
 	}
 	if err := writeTable(w, rows); err != nil {
@@ -80,7 +81,7 @@ func statusTable(w io.Writer, s control.Status) error {
 	return err
 }
 
-func workerRow(kind string, w control.Worker) []string {
+func workerRow(p control.Pool, w control.Worker) []string {
 	pid := "-"
 	if w.PID != 0 {
 		pid = fmt.Sprint(w.PID)
@@ -89,9 +90,12 @@ func workerRow(kind string, w control.Worker) []string {
 	for _, j := range w.Jobs {
 		jobs = append(jobs, fmt.Sprintf("%s %s for %v", j.Function, j.Handle, time.Duration(j.ForMS)*time.Millisecond))
 	}
+	done, failed, hand := fmt.Sprint(w.Done), fmt.Sprint(w.Failed), strings.Join(jobs, ", ")
+	if p.JobsUnknown {
+		done, failed, hand = "?", "?", "?"
+	}
 	return []string{
-		w.Name, kind, pid, w.State, fmt.Sprintf("%d/%d", w.Ready, w.Slots),
-		fmt.Sprint(w.Done), fmt.Sprint(w.Failed), fmt.Sprint(w.Restarts), strings.Join(jobs, ", "),
+		w.Name, p.Kind, pid, w.State, fmt.Sprintf("%d/%d", w.Ready, w.Slots), done, failed, fmt.Sprint(w.Restarts), hand,
 	}
 }
 
@@ -104,7 +108,11 @@ func statusNotes(s control.Status) string {
 		}
 	}
 	for _, p := range s.Pools {
-		if p.Failures > 0 && p.NextTry.After(s.At) {
+		switch {
+		case p.GivenUp:
+			fmt.Fprintf(&b, "%s: given up after %s; to try again: %s retry %s\n",
+				plain(p.Name), plural(p.Failures, "failed start", "failed starts"), programName, plain(firstOf(p.Functions)))
+		case p.Failures > 0 && p.NextTry.After(s.At):
 			fmt.Fprintf(&b, "%s: %s, the next try is in %v\n", plain(p.Name), plural(p.Failures, "failed start", "failed starts"), p.NextTry.Sub(s.At).Round(time.Second))
 		}
 	}
@@ -140,6 +148,14 @@ func plain(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// firstOf is the first of some names; a pool has one at least.
+func firstOf(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return names[0]
 }
 
 func plural(n int, one, many string) string {

@@ -31,17 +31,21 @@ type JobServer struct {
 
 // Pool is the workers that are alike.
 type Pool struct {
-	Name      string    `json:"name"`
-	Shared    bool      `json:"shared"`
-	Kind      string    `json:"kind"`
-	Functions []string  `json:"functions"`
-	Slots     int       `json:"slots"` // planned
-	Runs      bool      `json:"runs"`  // false: workers of this kind cannot be run
-	Done      uint64    `json:"done"`  // jobs of all its workers, failed ones included
-	Failed    uint64    `json:"failed"`
-	Failures  int       `json:"failures"` // starts that failed in a row
-	NextTry   time.Time `json:"next_try,omitzero"`
-	Workers   []Worker  `json:"workers"`
+	Name      string   `json:"name"`
+	Shared    bool     `json:"shared"`
+	Kind      string   `json:"kind"`
+	Functions []string `json:"functions"`
+	Slots     int      `json:"slots"` // planned
+	Runs      bool     `json:"runs"`  // false: workers of this kind cannot be run
+	// JobsUnknown is true of workers that take their jobs by themselves: the counts and
+	// jobs below are not known of them.
+	JobsUnknown bool      `json:"jobs_unknown"`
+	Done        uint64    `json:"done"` // jobs of all its workers, failed ones included
+	Failed      uint64    `json:"failed"`
+	Failures    int       `json:"failures"` // starts that failed in a row
+	NextTry     time.Time `json:"next_try,omitzero"`
+	GivenUp     bool      `json:"given_up"` // it is not tried again by itself
+	Workers     []Worker  `json:"workers"`
 }
 
 // Worker is a worker, or a place that waits for one.
