@@ -78,7 +78,7 @@ func TestBridgeIsReplacedWithoutADip(t *testing.T) {
 	if n := seen.workers(t.Context()); n != 1 {
 		t.Errorf("%d workers with a standby that is connected only", n)
 	}
-	jobs := load(t.Context(), t, g.Addr(), all)
+	jobs, begins, slow := load(t.Context(), t, g.Addr(), all), time.Now(), false
 	for range all/runs - 1 {
 		await[*workerpb.Event_Retiring](t, worker)
 		next.tell(t, "go", &workerpb.GoRequest{Hold: workerpb.Hold_HOLD_REGISTERED})
@@ -86,8 +86,10 @@ func TestBridgeIsReplacedWithoutADip(t *testing.T) {
 			t.Error("the standby is not registered")
 		}
 		await[*workerpb.Event_Rested](t, worker)
+		slow = slow || time.Since(begins) > 9*time.Second // it has rested long enough to leave by itself
 		worker.drain(t)
 		next.tell(t, "go", &workerpb.GoRequest{})
+		begins = time.Now()
 		worker.leaves(t, runs, 0)
 		worker, next = next, standby()
 	}
@@ -95,7 +97,7 @@ func TestBridgeIsReplacedWithoutADip(t *testing.T) {
 		t.Error(err)
 	}
 	await[*workerpb.Event_Rested](t, worker)
-	if n := seen.least.Load(); n != 1 || seen.counts.Load() < 10 {
+	if n := seen.least.Load(); n != 1 && !slow || seen.counts.Load() < 10 {
 		t.Errorf("at least %d workers, seen %d times", n, seen.counts.Load())
 	}
 	worker.drain(t)
@@ -120,7 +122,7 @@ func TestBridgeTakesNoCallToItsRest(t *testing.T) {
 		tick := time.NewTicker(500 * time.Microsecond)
 		defer tick.Stop()
 		for ; ctx.Err() == nil; sent++ {
-			ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second) // half of what a sleeper may sleep
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second) // half of what a sleeper may sleep
 			if _, err := c.Do(ctx, gearclient.Request{Function: "reverse", Workload: []byte("abc")}); err != nil {
 				t.Errorf("job %d: %v", sent, err)
 			}

@@ -15,8 +15,10 @@
 // A worker is therefore the manager's own child: the reaper has its exact exit, and
 // the end of the parent takes no worker along. What a worker file opens belongs to
 // one worker, since it is loaded after the fork. The parent is started when it is
-// first needed. One that has died, or that leaves a fork unanswered for
-// [Config.ForkTimeout], is replaced, and the fork is asked for once more.
+// first needed. It says which process it has forked, and that is adopted before it
+// connects, so that its end is noticed whenever it comes. A parent that has died, or
+// that leaves a fork unanswered for [Config.ForkTimeout], is replaced, and the fork is
+// asked for once more.
 //
 // The manager has to be a child subreaper (supervisor.Config.Subreaper). Where PHP
 // cannot fork, for want of pcntl or posix, each worker and each inspector is a php
@@ -32,7 +34,7 @@
 //
 //	parent → {"parent":{"php":"8.2.36","pcntl":true,…}}
 //	       ← {"fork":{"id":"17","title":…,"stdout":…,"stderr":…}}   {"preload":[…]}
-//	       → {"forked":"17"} or {"not_forked":"17","error":…}       {"preloaded":true} or {"not_preloaded":…}
+//	       → {"forked":"17","pid":456} or {"not_forked":"17","error":…}       {"preloaded":true} or {"not_preloaded":…}
 //	worker → {"id":"17","pid":456}
 //	       ← {"run":RunRequest} or {"inspect":{"files":[…]}}
 //	       → {"event":Hello} or {"refused":…};  {"inspected":{…}} for each file
@@ -55,6 +57,11 @@
 // standard input of a worker is /dev/null.
 //
 // # The end of a worker
+//
+// One that retires for its runs, its age or its memory rests first where Run asks for
+// it: it performs what it has, asks the servers at which it sleeps a last time, says
+// Rested, and stays registered until Drain, the end of the manager, or 10 s after its
+// last job. That it retires is final, whatever limits are set after that.
 //
 // It is that of package host: [Worker.Release] is the end of what the worker reads,
 // at which one that has left ends, and one that works finishes its job and leaves;

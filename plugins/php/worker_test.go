@@ -234,7 +234,7 @@ func (b *bundle) parent(t *testing.T) *supervisor.Process {
 
 // TestManyAtOnce starts and ends workers side by side, while parents die.
 func TestManyAtOnce(t *testing.T) {
-	const count = 24
+	const count = 200
 	b := setupPHP(t, true, nil)
 	l := launch(workerFile(t, t.TempDir(), "reverse", reverse))
 	var wg sync.WaitGroup
