@@ -210,7 +210,8 @@ func TestOwnReservationComesBack(t *testing.T) {
 	t.Parallel()
 	slow, a, b := newStep(), make(chan struct{}), make(chan struct{})
 	first := geartest.Start(t, workerConn(script(grabs, slow.steps(), noJob, sleeps, geartest.Signal(a), rests())...))
-	second := geartest.Start(t, workerConn(script(silence(), geartest.Signal(slow.goOn), grabs, noJob, sleeps, geartest.Signal(b), rests())...))
+	// Until the slot has waited long enough for the first one, and asked for another.
+	second := geartest.Start(t, workerConn(script(silence(), silence(), silence(), geartest.Signal(slow.goOn), grabs, noJob, sleeps, geartest.Signal(b), rests())...))
 	cfg := gearclient.WorkerConfig{Servers: []string{first.Addr(), second.Addr()}}
 	runs := limit(&cfg, 1)
 	cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
