@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -65,6 +66,7 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 		return err
 	}
 	defer flush()
+	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; workers do not inherit it
 	logProblems(log, problems)
 	return m.fleet(ctx, std, cfg, log)
 }
