@@ -17,7 +17,7 @@ import (
 type spawn struct {
 	name    string // of the worker
 	title   string // that ps shows, where php can be forked
-	output  func(stream, line string)
+	output  sink
 	started func(*supervisor.Process) // may be nil
 	fresh   bool                      // the parent must not have inspected files before
 
@@ -49,11 +49,11 @@ func (h *Host) open(ctx context.Context, s *spawn) (*process, error) {
 	return p, nil
 }
 
-func (h *Host) outputs(id string, forked bool, line func(stream, line string)) (*outputs, error) {
+func (h *Host) outputs(id string, forked bool, to sink) (*outputs, error) {
 	if forked {
-		return openFIFOs(h.files.dir, id, line)
+		return openFIFOs(h.files.dir, id, to)
 	}
-	return openPipes(line)
+	return openPipes(to)
 }
 
 // run starts a php that is the process itself.

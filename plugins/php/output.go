@@ -22,35 +22,45 @@ const (
 	stderrSuffix = ".err"
 )
 
+// sink is told what a process prints. Both may be nil.
+type sink struct {
+	line    func(stream, line string)
+	dropped func(stream string, lines int) // lines that came too fast
+}
+
+// config is that of one stream.
+func (s sink) config(stream string, change func(line []byte) []byte) supervisor.OutputConfig {
+	var cfg supervisor.OutputConfig
+	if s.line != nil {
+		cfg.Line = func(text []byte) { s.line(stream, string(change(text))) }
+	}
+	if s.dropped != nil {
+		cfg.Dropped = func(lines int) { s.dropped(stream, lines) }
+	}
+	return cfg
+}
+
 // openPipes are for a process that is started here.
-func openPipes(line func(stream, line string)) (*outputs, error) {
-	return openOutputs(line, func(_ string, cfg supervisor.OutputConfig) (*supervisor.Output, error) {
+func openPipes(to sink) (*outputs, error) {
+	return openOutputs(to, func(_ string, cfg supervisor.OutputConfig) (*supervisor.Output, error) {
 		return supervisor.NewOutput(cfg)
 	})
 }
 
 // openFIFOs are for a process that is forked elsewhere.
-func openFIFOs(dir, id string, line func(stream, line string)) (*outputs, error) {
-	return openOutputs(line, func(suffix string, cfg supervisor.OutputConfig) (*supervisor.Output, error) {
+func openFIFOs(dir, id string, to sink) (*outputs, error) {
+	return openOutputs(to, func(suffix string, cfg supervisor.OutputConfig) (*supervisor.Output, error) {
 		return supervisor.NewFIFO(filepath.Join(dir, id+suffix), cfg)
 	})
 }
 
-func openOutputs(line func(stream, line string),
-	open func(suffix string, cfg supervisor.OutputConfig) (*supervisor.Output, error),
-) (*outputs, error) {
-	if line == nil {
-		line = func(string, string) {}
-	}
-	stdout, err := open(stdoutSuffix, supervisor.OutputConfig{Keep: -1, Line: func(text []byte) {
-		line(host.Stdout, string(text))
-	}})
+func openOutputs(to sink, open func(suffix string, cfg supervisor.OutputConfig) (*supervisor.Output, error)) (*outputs, error) {
+	asItIs := func(line []byte) []byte { return line }
+	stdout, err := open(stdoutSuffix, to.config(host.Stdout, asItIs))
 	if err != nil {
 		return nil, err
 	}
-	stderr, err := open(stderrSuffix, supervisor.OutputConfig{Line: func(text []byte) {
-		line(host.Stderr, string(withoutTime(text)))
-	}})
+	stderr, err := open(stderrSuffix, to.config(host.Stderr, withoutTime))
 	if err != nil {
 		_ = stdout.Close() // the first error says why
 		return nil, err
@@ -75,12 +85,18 @@ func (o *outputs) close() {
 }
 
 // tail is the last lines of the standard error.
-func (o *outputs) tail() []string {
-	tail := o.stderr.Tail()
-	for i, line := range tail {
-		tail[i] = string(withoutTime([]byte(line)))
+func (o *outputs) tail() []string { return withoutTimes(o.stderr.Tail()) }
+
+// lastLines are those of both, in the order in which they came.
+func (o *outputs) lastLines() []string {
+	return withoutTimes(supervisor.LastLines(o.stdout, o.stderr))
+}
+
+func withoutTimes(lines []string) []string {
+	for i, line := range lines {
+		lines[i] = string(withoutTime([]byte(line)))
 	}
-	return tail
+	return lines
 }
 
 // logTime is what php puts before a line that it writes to error_log:

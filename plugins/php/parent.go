@@ -76,7 +76,7 @@ func (h *Host) startParent(ctx context.Context) error {
 }
 
 func (h *Host) newParent() (*parent, error) {
-	out, err := openPipes(h.cfg.Output)
+	out, err := openPipes(sink{line: h.cfg.Output})
 	if err != nil {
 		return nil, named(parentName, err)
 	}

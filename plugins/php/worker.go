@@ -39,8 +39,8 @@ type Worker struct {
 // loaded its files. The worker lives on when ctx ends; if that happens before Hello,
 // it is killed. After an error nothing of it is left.
 //
-// Of launch the name, the title (Argv0), Limits, KeepGroup, Request, Output and Started
-// are used: the interpreter and its environment are the host's, and Started is called
+// Of launch the name, the title (Argv0), Limits, KeepGroup, Request, Output, Dropped and
+// Started are used: the interpreter and its environment are the host's, and Started is called
 // when the process has introduced itself. The parent that forks has no limits. Starts at the same time are forked one after the
 // other.
 //
@@ -49,7 +49,7 @@ type Worker struct {
 // executed; ErrClosed, and what ended ctx.
 func (h *Host) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
 	s := &spawn{
-		name: launch.Name, title: launch.Argv0, output: launch.Output, started: launch.Started,
+		name: launch.Name, title: launch.Argv0, output: sink{launch.Output, launch.Dropped}, started: launch.Started,
 		limits: launch.Limits, keepGroup: launch.KeepGroup,
 	}
 	if s.title == "" {
@@ -235,6 +235,10 @@ func (w *Worker) Exit() supervisor.Exit { return w.p.proc.Exit() }
 
 // Tail is the last lines of the worker's standard error, oldest first.
 func (w *Worker) Tail() []string { return w.p.out.tail() }
+
+// LastLines is the last lines that the worker printed to either stream, in the order in
+// which they came.
+func (w *Worker) LastLines() []string { return w.p.out.lastLines() }
 
 // Release ends what the worker reads. One that has left ends at once; one that works
 // finishes its job in hand and then leaves, as if the manager had died. Release may

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -98,8 +99,43 @@ func TestOutputOfAWorker(t *testing.T) {
 			if len(w.Tail()) < 3 || !strings.HasPrefix(w.Tail()[0], "three") {
 				t.Errorf("tail %q", w.Tail())
 			}
+			last := strings.Join(w.LastLines(), "\n")
+			for _, want := range []string{"one", "two", "three", "[four] 4", "in: false"} {
+				if !strings.Contains(last, want) {
+					t.Errorf("%q is not in its last lines:\n%s", want, last)
+				}
+			}
 			if w.Exit().Code != 0 {
 				t.Errorf("it %v", w.Exit())
+			}
+		})
+	}
+}
+
+// TestAWorkerThatPrintsTooMuch is told of in two numbers: what is given and what is not.
+func TestAWorkerThatPrintsTooMuch(t *testing.T) {
+	for name, forks := range ways() {
+		t.Run(name, func(t *testing.T) {
+			b := setupPHP(t, forks, nil)
+			printed := &lines{}
+			var dropped atomic.Int64
+			l := launch(workerFile(t, t.TempDir(), "reverse", reverse+`for ($i = 0; $i < 30000; $i++) { echo "$i\n"; }`))
+			l.Output = printed.add
+			l.Dropped = func(stream string, n int) {
+				if stream != host.Stdout {
+					t.Errorf("%d lines of %s", n, stream)
+				}
+				dropped.Add(int64(n))
+			}
+			w := b.start(t, l)
+			w.Release()
+			finish(t, w)
+			given := strings.Count(printed.String()+"\n", "\n")
+			if given+int(dropped.Load()) != 30000 || given < 1000 || dropped.Load() == 0 {
+				t.Errorf("%d lines given, %d dropped", given, dropped.Load())
+			}
+			if last := w.LastLines(); len(last) == 0 || last[len(last)-1] != "29999" {
+				t.Errorf("its last lines are %q", last)
 			}
 		})
 	}
