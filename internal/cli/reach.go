@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -66,20 +67,11 @@ func (r *reach) connect(ctx context.Context, std *streams) (*control.Client, err
 		return nil, err
 	}
 	dirs, denied := manager.FindDirs(base)
-	var all []running
-	for _, dir := range dirs {
-		found, err := ask(ctx, filepath.Join(dir, controlName))
-		switch {
-		case err == nil:
-			all = append(all, found)
-		case !gone(err):
-			denied = errors.Join(denied, err)
-		}
-	}
+	all, silent := askAll(ctx, dirs)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return r.choose(all, denied)
+	return r.choose(all, errors.Join(denied, silent))
 }
 
 // base is the runtime_dir of the config file. A file that has errors by now may
@@ -105,6 +97,27 @@ func ask(ctx context.Context, socket string) (running, error) {
 	client := control.NewClient(socket)
 	self, err := client.Manager(ctx)
 	return running{client: client, self: self}, err
+}
+
+// askAll asks who is in each of the runtime directories, all at a time: one that is
+// silent holds up the others no longer than it would alone. The error is that of those
+// who are there and do not say.
+func askAll(ctx context.Context, dirs []string) (all []running, silent error) {
+	found, errs := make([]running, len(dirs)), make([]error, len(dirs))
+	var asking sync.WaitGroup
+	for i, dir := range dirs {
+		asking.Go(func() { found[i], errs[i] = ask(ctx, filepath.Join(dir, controlName)) })
+	}
+	asking.Wait()
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			all = append(all, found[i])
+		case !gone(err):
+			silent = errors.Join(silent, err)
+		}
+	}
+	return all, silent
 }
 
 // choose picks the manager of the config, or the only one.

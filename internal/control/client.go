@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -95,6 +96,9 @@ func (c *Client) call(ctx context.Context, method, path string, request, result 
 		return fmt.Errorf("ask the manager: %w", err)
 	}
 	resp, err := c.http.Do(req)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL is of no use to anybody
+		err = wrapped.Err
+	}
 	if err != nil {
 		return fmt.Errorf("ask the manager: %w", err)
 	}
