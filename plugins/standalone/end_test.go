@@ -226,7 +226,12 @@ func TestGroup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			testutil.WaitFor(t, "both to be ready", func() bool { return len(out.all()) == 3 })
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("printed: %q", out.all())
+				}
+			})
+			testutil.WaitFor(t, "both to be ready", func() bool { return out.count("stdout: ready") == 2 })
 			if err := c.end(t.Context(), w); err != nil {
 				t.Fatal(err)
 			}

@@ -72,6 +72,16 @@ func (p *printed) all() []string {
 	return append([]string(nil), p.lines...)
 }
 
+// count tells how often a line was printed.
+func (p *printed) count(line string) (n int) {
+	for _, l := range p.all() {
+		if l == line {
+			n++
+		}
+	}
+	return n
+}
+
 // await waits for a line that begins so on the standard output, and returns its rest.
 func (p *printed) await(t *testing.T, prefix string) (rest string) {
 	t.Helper()
