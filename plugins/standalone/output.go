@@ -12,20 +12,28 @@ type outputs struct {
 	stdout, stderr *supervisor.Output
 }
 
-func openOutputs(line func(stream, line string)) (*outputs, error) {
-	if line == nil {
-		line = func(string, string) {}
-	}
-	stdout, err := supervisor.NewOutput(supervisor.OutputConfig{Line: func(text []byte) { line(host.Stdout, string(text)) }})
+func openOutputs(launch *host.Launch) (*outputs, error) {
+	stdout, err := supervisor.NewOutput(outputConfig(launch, host.Stdout))
 	if err != nil {
 		return nil, err
 	}
-	stderr, err := supervisor.NewOutput(supervisor.OutputConfig{Line: func(text []byte) { line(host.Stderr, string(text)) }})
+	stderr, err := supervisor.NewOutput(outputConfig(launch, host.Stderr))
 	if err != nil {
 		_ = stdout.Close() // the first error says why
 		return nil, err
 	}
 	return &outputs{stdout: stdout, stderr: stderr}, nil
+}
+
+func outputConfig(launch *host.Launch, stream string) supervisor.OutputConfig {
+	cfg := supervisor.OutputConfig{}
+	if launch.Output != nil {
+		cfg.Line = func(line []byte) { launch.Output(stream, string(line)) }
+	}
+	if launch.Dropped != nil {
+		cfg.Dropped = func(lines int) { launch.Dropped(stream, lines) }
+	}
+	return cfg
 }
 
 // release closes what only the child writes to; with many workers each descriptor

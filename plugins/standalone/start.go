@@ -51,7 +51,7 @@ func (h *Host) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
 
 // execute starts the process.
 func (h *Host) execute(launch *host.Launch) (*Worker, error) {
-	out, err := openOutputs(launch.Output)
+	out, err := openOutputs(launch)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", launch.Name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -73,11 +74,43 @@ func TestSurroundings(t *testing.T) {
 	if diff := cmp.Diff([]string{"oh"}, w.Tail()); diff != "" {
 		t.Error(diff)
 	}
+	last := w.LastLines()
+	slices.Sort(last)
+	if diff := cmp.Diff([]string{"in " + dir + ", I am argument", "no end", "no input", "oh"}, last); diff != "" {
+		t.Error(diff)
+	}
 	if w.PID() != pid || w.Process().PID() != pid || int(w.Hello().GetPid()) != pid || w.Name() != "reverse/3" {
 		t.Errorf("pid %d, started as %d, hello %v, name %q", w.PID(), pid, w.Hello(), w.Name())
 	}
 	if d := w.Hello().GetDescription(); d.GetAny() || !slices.Equal(d.GetFunctions(), []string{"reverse", "upper"}) {
 		t.Errorf("description %v", d)
+	}
+}
+
+// TestFlood prints more than anybody takes, and goes on.
+func TestFlood(t *testing.T) {
+	b := setup(t, nil)
+	launch, _ := b.script(t, `seq 50000; echo done >&2; exec sleep 60`)
+	gate := make(chan struct{})
+	var taken, dropped atomic.Int64
+	launch.Output = func(string, string) { <-gate; taken.Add(1) }
+	launch.Dropped = func(stream string, lines int) {
+		if stream == host.Stdout {
+			dropped.Add(int64(lines))
+		}
+	}
+	w := b.start(t, launch)
+	testutil.WaitFor(t, "the last lines", func() bool {
+		last := w.LastLines()
+		return slices.Contains(last, "50000") && slices.Contains(last, "done")
+	})
+	close(gate)
+	if err := w.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	testutil.Receive(t, "the end", w.Done())
+	if all := taken.Load() + dropped.Load(); all != 50001 || dropped.Load() == 0 {
+		t.Errorf("%d lines, %d of them dropped", all, dropped.Load())
 	}
 }
 

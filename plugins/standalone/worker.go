@@ -104,6 +104,11 @@ func (w *Worker) Exit() supervisor.Exit { return w.proc.Exit() }
 // standard output if nothing came by the other.
 func (w *Worker) Tail() []string { return w.out.tail() }
 
+// LastLines is the last lines that the worker printed, up to supervisor.DefaultKeep of
+// its standard output and as many of its standard error, in the order in which they
+// came: also those that Output was not called for.
+func (w *Worker) LastLines() []string { return supervisor.LastLines(w.out.stdout, w.out.stderr) }
+
 // Release does what the death of this process would do: a worker that lives gets the
 // stop signal, unless it has had it. One that has left has ended already.
 func (w *Worker) Release() { _ = w.stop() } // there is nobody to tell, and Kill comes after it
