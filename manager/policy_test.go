@@ -15,12 +15,13 @@ func TestTransitions(t *testing.T) {
 	t.Parallel()
 	// Every state with every trigger; what is not listed changes nothing.
 	want := map[State]map[trigger]State{
-		StateStarting: {triggerHello: StateReady, triggerDrain: StateDraining, triggerExit: StateExited},
+		StateStarting: {triggerHello: StateStandby, triggerDrain: StateDraining, triggerExit: StateExited},
+		StateStandby:  {triggerSeat: StateReady, triggerDrain: StateDraining, triggerExit: StateExited},
 		StateReady:    {triggerDrain: StateDraining, triggerExit: StateExited},
 		StateDraining: {triggerExit: StateExited},
 	}
-	for _, s := range []State{StateStarting, StateReady, StateDraining, StateExited, StateBackoff} {
-		for _, tr := range []trigger{triggerHello, triggerDrain, triggerExit} {
+	for _, s := range []State{StateStarting, StateStandby, StateReady, StateDraining, StateExited, StateBackoff, StateFailed} {
+		for _, tr := range []trigger{triggerHello, triggerSeat, triggerDrain, triggerExit} {
 			next, listed := want[s][tr]
 			if !listed {
 				next = s

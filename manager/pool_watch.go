@@ -15,6 +15,9 @@ const (
 	// killed. A worker that can deals with it at the timeout itself, and gives its
 	// code 50 ms to stop.
 	overdueSlack = 200 * time.Millisecond
+	// overdueEnd is how long a job may be over its timeout whose worker has said that it
+	// deals with it. It is for one that does not: to end takes it a tenth of a second.
+	overdueEnd = 2 * time.Second
 	// crashNews is how long a job stays untouched that the worker has said to have
 	// crashed, while all workers are told of it.
 	crashNews = 2 * time.Second
@@ -168,9 +171,7 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 		}
 		return
 	}
-	if w.retired == retireTimeout && slices.ContainsFunc(p.inHand(w), func(j recordedJob) bool { return !j.overdue }) {
-		// It knows, and ends by itself once the jobs beside the late one are done;
-		// they have their grace, see checkLeaving.
+	if w.retired == retireTimeout && p.endsByItself(w, late) {
 		w.watchAt = now.Add(overdueSlack)
 		return
 	}
@@ -188,6 +189,14 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 	}
 	w.watchAt = now.Add(crashNews) // it does not live on because another worker does not listen
 	p.account(ctx, marked, w.proc, false, func() { p.killLate(w, late) })
+}
+
+// endsByItself tells whether a worker that has noticed that its job is late is given
+// time: while jobs beside the late one are not done, which have their grace, see
+// checkLeaving, and then for as long as a busy machine takes to end a process.
+func (p *pool) endsByItself(w *worker, late []recordedJob) bool {
+	over := late[0].age - late[0].function.Timeout
+	return over < overdueEnd || slices.ContainsFunc(p.inHand(w), func(j recordedJob) bool { return !j.overdue })
 }
 
 // killLate kills a worker because of its late jobs, unless it has ended them while

@@ -171,6 +171,9 @@ func (p *pool) command(w *worker) host.Launch {
 				Worker: name, PID: int(w.heard.pid.Load()), Stream: stream, Line: line, Starting: !w.heard.hello.Load(),
 			})
 		},
+		Dropped: func(stream string, lines int) {
+			p.cfg.emit(LinesDropped{Worker: name, PID: int(w.heard.pid.Load()), Stream: stream, Lines: lines})
+		},
 		Started: func(proc *supervisor.Process) {
 			p.cfg.note(name, p.longestGrace(), proc)
 			p.cfg.emit(WorkerStarted{Worker: name, PID: proc.PID(), Program: p.cfg.program.path})

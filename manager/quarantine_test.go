@@ -24,10 +24,8 @@ func aCharge(handle string) charge {
 // aManager is a manager without workers, whose events are kept.
 func aManager(l *ledger, pools ...*pool) (*Manager, *[]Event) {
 	events := &[]Event{}
-	return &Manager{
-		cfg:    Config{Logger: zerolog.Nop(), OnEvent: func(e Event) { *events = append(*events, e) }},
-		ledger: l, pools: pools,
-	}, events
+	stream := newStream(zerolog.Nop(), func(e Event) { *events = append(*events, e) }, pastEvents)
+	return &Manager{ledger: l, pools: pools, events: stream}, events
 }
 
 func TestQuarantineList(t *testing.T) {
@@ -170,7 +168,6 @@ func TestReleaseIsTold(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 		m, _ := aManager(f.pool.cfg.ledger, f.pool)
-		m.cfg.OnEvent = nil
 		for range 3 {
 			w := f.worker("resize/1")
 			w.begin("H:a:bad")
@@ -201,7 +198,6 @@ func TestReleaseIsToldToAWorkerThatStarts(t *testing.T) {
 	t.Parallel()
 	runSlowPool(t, onePlan(1), func(f *fakeFleet) {
 		m, _ := aManager(f.pool.cfg.ledger, f.pool)
-		m.cfg.OnEvent = nil
 		m.ledger.charge(aCharge("early")) // too late for the request of the one that is being started
 		if n := m.ReleaseAllJobs(t.Context()); n != 1 {
 			t.Errorf("released %d", n)
