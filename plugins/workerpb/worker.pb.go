@@ -1972,7 +1972,7 @@ func (x *Retiring) GetDetail() string {
 }
 
 // Rested: a slot of a worker that retires has no job in hand and takes none any
-// more, but is registered still.
+// more. It is registered still, or has left after Drain.
 type Rested struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Slot          uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
