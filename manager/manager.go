@@ -235,7 +235,8 @@ func (m *Manager) Dir() string { return m.dir.path }
 func (m *Manager) MakePlan(ctx context.Context) (*Plan, []config.Problem) {
 	programs, problems := Scan(ctx, m.cfg.Settings, m.Describer(), m.Inspector())
 	plan, more := NewPlan(m.cfg.Settings, programs)
-	return plan, append(problems, more...)
+	problems = append(problems, more...)
+	return plan, append(problems, CheckLimits(m.cfg.Settings, plan)...)
 }
 
 // Start starts the fleet and returns when all pools have begun to. It does not

@@ -107,7 +107,7 @@ func (p *pool) account(ctx context.Context, blamed []charge, holder process, las
 	for _, c := range blamed {
 		s, forgotten := p.cfg.ledger.charge(c)
 		p.cfg.emit(JobSuspected{
-			Function: c.function.Name, Server: c.job.server, Handle: c.job.handle,
+			Worker: c.worker, Function: c.function.Name, Server: c.job.server, Handle: c.job.handle,
 			Attempts: int(s.GetAttempts()), Fail: s.GetFail(), Cause: s.GetCause(),
 		})
 		of := byFunction.of(c.function.Name)

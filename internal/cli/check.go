@@ -106,7 +106,6 @@ func writeLimits(w io.Writer, plan *manager.Plan) error {
 func makePlan(ctx context.Context, std *streams, cfg *config.Config) (plan *manager.Plan, problems []config.Problem, err error) {
 	err = withManager(ctx, std, cfg, func(ctx context.Context, m *manager.Manager) {
 		plan, problems = m.MakePlan(ctx)
-		problems = append(problems, manager.CheckLimits(cfg, plan)...)
 	})
 	return plan, problems, err
 }
