@@ -166,7 +166,7 @@ func stateManager(t *testing.T, dir string) (*Manager, *[]Event) {
 
 func tryStateManager(t *testing.T, dir string, keep bool) (*Manager, *[]Event, error) {
 	t.Helper()
-	overrides := config.Overrides{{Key: "runtime_dir", Value: shortDir(t)}}
+	overrides := config.Overrides{{Key: "runtime_dir", Value: t.TempDir()}}
 	if dir != "" {
 		overrides = append(overrides, config.Override{Key: "state_dir", Value: dir})
 	}
@@ -193,17 +193,6 @@ func stopNow(t *testing.T, m *Manager) {
 	if err := m.Stop(t.Context()); err != nil && t.Context().Err() == nil {
 		t.Error(err)
 	}
-}
-
-// shortDir is a directory whose path leaves room for sockets.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "m")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 func TestSuspectsSurviveARestart(t *testing.T) {

@@ -39,11 +39,12 @@ func logChange(log zerolog.Logger, peer control.Peer, request string, err error)
 	if log.GetLevel() > zerolog.InfoLevel && log.GetLevel() != zerolog.Disabled {
 		log = log.Level(zerolog.InfoLevel)
 	}
-	line := log.Info()
+	level := zerolog.InfoLevel
 	if err != nil {
-		line = log.Warn().Err(err)
+		level = zerolog.WarnLevel
 	}
-	line.Str(logging.FieldRequest, request).Int(logging.FieldUID, peer.UID).Int(logging.FieldPID, peer.PID).Msg("control request")
+	log.WithLevel(level).Err(err).Str(logging.FieldRequest, request).
+		Int(logging.FieldUID, peer.UID).Int(logging.FieldPID, peer.PID).Msg("control request")
 }
 
 // runningFleet answers the control socket.

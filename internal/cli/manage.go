@@ -87,7 +87,7 @@ func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, lo
 	server := openControl(ctx, fleet, cfg, log)
 	err = fleet.Run(ctx)
 	if server != nil {
-		err = errors.Join(err, server.Close())
+		err = errors.Join(err, server.Close(ctx))
 	}
 	close(over)
 	<-ended

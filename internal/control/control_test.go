@@ -66,7 +66,7 @@ func (f *fakeFleet) done() []string {
 func (f *fakeFleet) Release(_ context.Context, server, handle string) (int, error) {
 	if f.wait != nil {
 		f.wait <- struct{}{}
-		for range f.wait { //nolint:revive // it is closed when the test has seen enough
+		for range f.wait { // it is closed when the test has seen enough
 		}
 	}
 	if handle == "none" {
@@ -108,7 +108,7 @@ func open(t *testing.T, fleet *fakeFleet) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
+		if err := server.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if _, err := os.Lstat(r.path); !errors.Is(err, os.ErrNotExist) {
@@ -340,7 +340,7 @@ func TestCloseWithOpenConnections(t *testing.T) {
 	}
 	<-fleet.wait // it is being done
 	closed := make(chan error, 1)
-	go func() { closed <- server.Close() }()
+	go func() { closed <- server.Close(t.Context()) }()
 	select {
 	case err := <-closed:
 		t.Fatalf("it did not wait for the request: %v", err)

@@ -7,10 +7,10 @@ import (
 	"net/http"
 )
 
-// badRequest is a request that makes no sense.
-type badRequest struct{ problem string }
+// requestError is the error of a request that makes no sense.
+type requestError struct{ problem string }
 
-func (e *badRequest) Error() string { return e.problem }
+func (e *requestError) Error() string { return e.problem }
 
 // errDenied is the answer to other users.
 var errDenied = errors.New("permission denied: only the user of the manager and root may talk to it")
@@ -75,11 +75,11 @@ func (s *Server) release(r *http.Request) (any, error) {
 	}
 	switch {
 	case req.All && (req.Handle != "" || req.Server != ""):
-		return nil, &badRequest{"all jobs and one of them exclude each other"}
+		return nil, &requestError{"all jobs and one of them exclude each other"}
 	case req.All:
 		return Released{Released: s.cfg.Fleet.ReleaseAll(r.Context())}, nil
 	case req.Handle == "":
-		return nil, &badRequest{`no job is named: want "handle" or "all"`}
+		return nil, &requestError{`no job is named: want "handle" or "all"`}
 	}
 	n, err := s.cfg.Fleet.Release(r.Context(), req.Server, req.Handle)
 	return Released{Released: n}, err
@@ -91,7 +91,7 @@ func (s *Server) retry(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if req.Function == "" {
-		return nil, &badRequest{`no function is named: want "function"`}
+		return nil, &requestError{`no function is named: want "function"`}
 	}
 	return Retried{}, s.cfg.Fleet.Retry(req.Function)
 }
@@ -101,10 +101,10 @@ func read(r *http.Request, into any) error {
 	in := json.NewDecoder(r.Body)
 	in.DisallowUnknownFields()
 	if err := in.Decode(into); err != nil {
-		return &badRequest{"read request: " + err.Error()}
+		return &requestError{"read request: " + err.Error()}
 	}
 	if in.More() {
-		return &badRequest{"read request: there is more behind the object"}
+		return &requestError{"read request: there is more behind the object"}
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func answer(q question) http.HandlerFunc {
 
 // statusOf is the status code of an error.
 func statusOf(err error) int {
-	if _, ok := errors.AsType[*badRequest](err); ok {
+	if _, ok := errors.AsType[*requestError](err); ok {
 		return http.StatusBadRequest
 	}
 	if _, ok := errors.AsType[*NotFoundError](err); ok {

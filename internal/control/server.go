@@ -124,9 +124,9 @@ func listen(ctx context.Context, path string) (*net.UnixListener, error) {
 
 // Close removes the socket, lets answers that are being written end for a second, and
 // then closes all connections. It blocks until the last request is over, which is as
-// long as the fleet takes. It is called once.
-func (s *Server) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeWait) //nolint:forbidigo // there is no caller's time to heed: it is bounded
+// long as the fleet takes, whether ctx has ended or not. It is called once.
+func (s *Server) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) { // somebody holds a connection open
