@@ -61,6 +61,7 @@ func (w *fakeWorker) Err() error                     { return nil }
 func (w *fakeWorker) Done() <-chan struct{}          { return w.done }
 func (w *fakeWorker) Exit() supervisor.Exit          { return w.exit }
 func (w *fakeWorker) Tail() []string                 { return []string{"last words"} }
+func (w *fakeWorker) LastLines() []string            { return []string{"last words"} }
 
 func (w *fakeWorker) Release() {
 	w.mu.Lock()

@@ -386,16 +386,16 @@ var ErrNoPool = errors.New("no pool performs the function")
 // ErrNotFailing is the error of a Retry of a function whose workers start.
 var ErrNotFailing = errors.New("no start of its workers has failed")
 
-// Retry starts workers of a function at once where starts have failed, also in a pool
-// that was given up. It does not wait for them. The error is ErrNoPool or
-// ErrNotFailing.
+// Retry starts workers of a function, or of the pool of that name, at once where starts
+// have failed, also in a pool that was given up. It does not wait for them. The error
+// is ErrNoPool or ErrNotFailing.
 func (m *Manager) Retry(function string) error {
 	m.mu.Lock()
 	pools := m.pools
 	m.mu.Unlock()
 	known, tried := false, false
 	for _, p := range pools {
-		if !p.performs(function) {
+		if p.cfg.plan.Name != function && !p.performs(function) {
 			continue
 		}
 		known = true
@@ -407,6 +407,21 @@ func (m *Manager) Retry(function string) error {
 		return fmt.Errorf("try %s again: %w", function, ErrNoPool)
 	case !tried:
 		return fmt.Errorf("try %s again: %w", function, ErrNotFailing)
+	}
+	return nil
+}
+
+// LastLines returns the last lines that a worker has printed to either output, oldest
+// first: of the live one of that name, nil if there is none. It blocks for no longer
+// than the pools take to look.
+func (m *Manager) LastLines(worker string) []string {
+	m.mu.Lock()
+	pools := m.pools
+	m.mu.Unlock()
+	for _, p := range pools {
+		if lines, _ := ask(p, func() []string { return p.lastLines(worker) }); lines != nil {
+			return lines
+		}
 	}
 	return nil
 }

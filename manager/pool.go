@@ -21,6 +21,7 @@ type process interface {
 	Done() <-chan struct{}
 	Exit() supervisor.Exit
 	Tail() []string
+	LastLines() []string
 	Release()
 	Kill() error
 	Go(ctx context.Context, hold workerpb.Hold, slots uint32) error

@@ -110,3 +110,35 @@ func TestStatmIsRead(t *testing.T) {
 		}
 	}
 }
+
+// What a standalone program has in hand is not known: it has all of its function's grace,
+// also when it is told to leave before it counts as ready.
+func TestStandaloneHasItsGrace(t *testing.T) {
+	t.Parallel()
+	plan := onePlan(1)
+	plan.Kind = KindStandalone
+	runPool(t, plan, nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.mu.Lock()
+		w.busy = true
+		w.mu.Unlock()
+		ask(f.pool, func() bool { f.pool.stop(f.t.Context()); return true })
+		pass(time.Minute - time.Second)
+		if kills := seen[WorkerKilled](f); len(kills) != 0 {
+			t.Errorf("kills %+v", kills)
+		}
+		pass(time.Second)
+		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Reason != string(killGrace) {
+			t.Errorf("kills %+v", kills)
+		}
+	})
+	runSlowPool(t, plan, func(f *fakeFleet) {
+		ask(f.pool, func() bool { f.pool.stop(f.t.Context()); return true })
+		pass(plan.StartSeconds - time.Millisecond)
+		close(f.hello)
+		pass(time.Second)
+		if calls := f.calls("drain"); len(calls) != 1 {
+			t.Errorf("calls %v, want the stop signal rather than a kill", calls)
+		}
+	})
+}

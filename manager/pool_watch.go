@@ -233,8 +233,8 @@ func (p *pool) checkLeaving(w *worker, now time.Time) {
 	case w.killed != notKilled:
 		return
 	case w.proc != nil:
-	case p.hurry == 0 && len(p.inHand(w)) > 0:
-		w.checkAt = now.Add(helloGrace)
+	case p.hurry == 0 && (len(p.inHand(w)) > 0 || !p.holds() && now.Before(w.launched.Add(p.cfg.plan.StartSeconds+idleGrace))):
+		w.checkAt = now.Add(helloGrace) // it is told to leave when its start is over, since it may have a job
 		return
 	default:
 		w.abandon(errStopping)
@@ -252,6 +252,9 @@ func (p *pool) checkLeaving(w *worker, now time.Time) {
 		return
 	}
 	grace, why := idleGrace, "it did not leave"
+	if !p.holds() { // which jobs it has is not known
+		grace, why = p.longestGrace(), fmt.Sprintf("it did not leave within the grace of %v", p.longestGrace())
+	}
 	for _, j := range p.inHand(w) {
 		if j.function.Grace >= grace || why == "it did not leave" {
 			grace = j.function.Grace

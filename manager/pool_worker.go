@@ -142,6 +142,13 @@ func (p *pool) start(ctx context.Context, command host.Launch) (process, error) 
 		return nil, err
 	}
 	defer leave()
+	if !p.holds() { // it is being waited for and needs nothing
+		exists := command.Started
+		command.Started = func(proc *supervisor.Process) {
+			leave()
+			exists(proc)
+		}
+	}
 	return p.cfg.start(ctx, command)
 }
 

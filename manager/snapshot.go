@@ -99,6 +99,16 @@ func (p *pool) vacancy(pl *place, taken map[int]bool) WorkerStatus {
 	return pl.status(workerName(p.cfg.plan.Name, first), first, state)
 }
 
+// lastLines returns what a worker printed last.
+func (p *pool) lastLines(worker string) []string {
+	for _, w := range p.workers() {
+		if w.name == worker && w.proc != nil {
+			return w.proc.LastLines()
+		}
+	}
+	return nil
+}
+
 // planned is the status of a pool that has not begun.
 func planned(plan *PoolPlan) PoolStatus {
 	s := PoolStatus{
