@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -103,15 +104,15 @@ func (p *pool) programStamp() string {
 	for _, f := range p.cfg.plan.Functions {
 		paths = append(paths, f.Program)
 	}
-	stamp := ""
+	var stamp strings.Builder
 	for _, path := range paths {
 		if info, err := os.Stat(path); err == nil {
-			stamp += fmt.Sprintf("%s %d %d %v\n", path, info.ModTime().UnixNano(), info.Size(), fileID(info))
+			fmt.Fprintf(&stamp, "%s %d %d %d\n", path, info.ModTime().UnixNano(), info.Size(), fileID(info))
 		} else {
-			stamp += path + " is not there\n"
+			fmt.Fprintf(&stamp, "%s is not there\n", path)
 		}
 	}
-	return stamp
+	return stamp.String()
 }
 
 // fileID is what a file that replaces another has of its own, whatever its time.

@@ -353,7 +353,7 @@ type liveFleet struct {
 }
 
 type life struct {
-	ready, retired, rested, over bool
+	retired, rested, over bool
 }
 
 func newLiveFleet(f *fakeFleet) *liveFleet {
