@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,8 +89,9 @@ type place struct {
 	starts    int
 	notBefore time.Time
 	lastExit  string
-	// before is the worker that had it before, and why it went.
+	// before is the worker that had it before, why it went, and since when.
 	before, why string
+	since       time.Time
 }
 
 func newPool(cfg poolConfig) *pool {
@@ -202,14 +204,26 @@ func (p *pool) fill(ctx context.Context) {
 		return
 	}
 	now := time.Now()
-	for _, pl := range p.places {
-		if pl.worker == nil && !p.promote(ctx, pl) {
+	for _, pl := range p.vacant() {
+		if !p.promote(ctx, pl) {
 			p.tryLaunch(ctx, pl, now)
 		}
 	}
 	if p.bench.worker == nil && p.wantsStandby(now) {
 		p.tryLaunch(ctx, p.bench, now)
 	}
+}
+
+// vacant returns the places without a worker, the one first that has waited longest:
+// there may not be records for all, while one retires after another.
+func (p *pool) vacant() (vacant []*place) {
+	for _, pl := range p.places {
+		if pl.worker == nil {
+			vacant = append(vacant, pl)
+		}
+	}
+	slices.SortStableFunc(vacant, func(a, b *place) int { return a.since.Compare(b.since) })
+	return vacant
 }
 
 func (p *pool) tryLaunch(ctx context.Context, pl *place, now time.Time) {
