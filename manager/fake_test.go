@@ -39,6 +39,7 @@ type fakeWorker struct {
 	went     bool          // Go was called
 	hold     workerpb.Hold // as Go said last
 	drained  bool
+	let      time.Time // when it was drained
 }
 
 // holds is how far the worker may go, and takes whether it may take jobs. The caller
@@ -80,7 +81,7 @@ func (w *fakeWorker) Drain(ctx context.Context, reason string) error {
 	w.fleet.log("drain %s %s", w.name, reason)
 	w.mu.Lock()
 	deaf, busy := w.deaf, w.busy
-	w.drained = true
+	w.drained, w.let = true, time.Now()
 	w.mu.Unlock()
 	if deaf {
 		<-ctx.Done()

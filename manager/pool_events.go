@@ -121,6 +121,9 @@ func (p *pool) slotRested(w *worker, e *workerpb.Rested) {
 		return
 	}
 	s.busy, s.rested = false, true
+	if !w.letGo && w.restsAll() {
+		w.patience, w.waited = time.Now().Add(lastJobPatience), false
+	}
 	if w.letGo && w.restsAll() && w.drained.IsZero() {
 		w.drained = time.Now()
 		w.checkAt = w.drained.Add(idleGrace)

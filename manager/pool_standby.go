@@ -16,6 +16,10 @@ const (
 	// runs to be registered with a server that it is registered with itself: one that
 	// takes no new connections must not keep it.
 	handOverPatience = time.Second
+	// lastJobPatience is how long a worker that was let go counts as registered: one whose
+	// last job takes longer must not keep others from being replaced. One that rests waits
+	// as long for a successor where there is no room for any.
+	lastJobPatience = 100 * time.Millisecond
 )
 
 // Nobody is missed where a worker retires:
@@ -28,6 +32,7 @@ const (
 // of a retiree count until they rest. Slots that are registered never fall below it,
 // since a retiree is let go only when its successor is registered wherever it is
 // itself; and exceed it by one standby at most, for which others stay connected only.
+// Workers that leave because of a fault, or have a long last job, are not counted.
 
 // wantsStandby tells whether the pool is to have a standby now. While places are
 // empty or their workers are being started these come first.
@@ -168,8 +173,10 @@ func (p *pool) sums() (sums slotSums) {
 		if w.left || w.hold == workerpb.Hold_HOLD_CONNECTED {
 			continue
 		}
-		sums.registered += w.size()
 		sums.taking += w.taking()
+		if w.state != StateDraining || w.rests && !(w.letGo && w.waited) {
+			sums.registered += w.size()
+		}
 	}
 	return sums
 }
@@ -242,6 +249,8 @@ func (p *pool) letGo(ctx context.Context) {
 // soon.
 func (p *pool) replaced(w, successor *worker) bool {
 	switch {
+	case successor == nil && w.waited && w.restsAll() && len(p.cfg.records.free) < w.place.slots:
+		return true // else it would rest until workers with long jobs end
 	case successor == nil || successor.proc == nil:
 		return p.retry.failures > 0
 	case !p.holds():
@@ -263,6 +272,7 @@ func (p *pool) replaced(w, successor *worker) bool {
 // last job may take as long as any.
 func (p *pool) drainRested(ctx context.Context, w *worker) {
 	w.letGo = true
+	w.patience, w.waited = time.Now().Add(lastJobPatience), false
 	if w.restsAll() {
 		w.drained = time.Now()
 		w.checkAt = w.drained.Add(idleGrace)

@@ -82,7 +82,7 @@ type slotState struct {
 func workerName(pool string, first int) string { return fmt.Sprintf("%s/%d", pool, first) }
 
 // launch starts the next worker of a place, which is held back if it is a standby, or
-// the one before is there still.
+// another may have what the place had in the way of jobs.
 func (p *pool) launch(ctx context.Context, pl *place, records []int) {
 	now := time.Now()
 	starting, cancel := context.WithCancelCause(ctx)
@@ -92,7 +92,7 @@ func (p *pool) launch(ctx context.Context, pl *place, records []int) {
 		records: records, base: p.cfg.records.count(records), launched: now, slots: make([]slotState, pl.slots), abandon: cancel,
 	}
 	w.open = w.size()
-	if p.holds() && (pl == p.bench || len(pl.leaving) > 0) {
+	if p.holds() && (pl == p.bench || p.handingOver()) {
 		w.hold, w.open = workerpb.Hold_HOLD_CONNECTED, 0
 	}
 	pl.worker = w
@@ -249,7 +249,7 @@ func (p *pool) notStarted(ctx context.Context, w *worker, err error, given bool)
 func (p *pool) vacate(w *worker, reason string) {
 	if w.place.worker == w {
 		w.place.worker = nil
-		w.place.before, w.place.why = w.name, reason
+		w.place.before, w.place.why, w.place.since = w.name, reason, time.Now()
 		return
 	}
 	for i, other := range w.place.leaving {
