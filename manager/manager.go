@@ -191,7 +191,7 @@ func (m *Manager) open() (err error) {
 	m.sup, err = supervisor.New(supervisor.Config{
 		Subreaper: true, OnOrphan: func(e supervisor.Exit) { m.emit(OrphanReaped{Exit: e}) },
 		// The reaper must not wait for a pool; the goroutine ends with the call.
-		OnStopped: func(p *supervisor.Process, stopped bool) { go m.noteStopped(p.PID(), stopped) },
+		OnStopped: func(p *supervisor.Process, _ bool) { go m.noteStopped(p) },
 	})
 	if err != nil {
 		return err
@@ -370,13 +370,14 @@ func (m *Manager) note(worker string, grace time.Duration, proc *supervisor.Proc
 }
 
 // noteStopped tells the pools that a process has been stopped or continued. It is one
-// worker's of one of them, or none's.
-func (m *Manager) noteStopped(pid int, stopped bool) {
+// worker's of one of them, or none's. They look which it is themselves, since news that
+// follow each other closely may come in any order.
+func (m *Manager) noteStopped(proc *supervisor.Process) {
 	m.mu.Lock()
 	pools := m.pools
 	m.mu.Unlock()
 	for _, p := range pools {
-		p.post(func() { p.stopped(pid, stopped) })
+		p.post(func() { p.stopped(proc.PID(), proc.Stopped()) })
 	}
 }
 
