@@ -39,10 +39,14 @@ type suspectEntry struct {
 func encodeSuspects(list []suspect) ([]byte, error) {
 	out := suspectsFile{Version: suspectsVersion, Suspects: []suspectEntry{}}
 	for _, s := range list {
+		first, last := s.first.UTC().Round(0), s.last.UTC().Round(0)
+		if first.After(last) { // the clock was set back
+			first = last
+		}
 		out.Suspects = append(out.Suspects, suspectEntry{
 			Server: s.key.server, Handle: s.key.handle, Hash: strconv.FormatUint(s.key.hash, 16), Function: s.function,
 			Unique: s.unique, Attempts: s.attempts, Quarantined: s.fail, Cause: s.cause, Worker: s.worker,
-			First: s.first.UTC().Round(0), Last: s.last.UTC().Round(0),
+			First: first, Last: last,
 		})
 	}
 	data, err := json.MarshalIndent(out, "", " ")

@@ -255,6 +255,26 @@ func TestOldSuspectsAreNotRemembered(t *testing.T) {
 	}
 }
 
+// A job that was charged before the clock was set back, and after it, is still one that
+// the next manager reads.
+func TestSuspectsOutliveAClockThatIsSetBack(t *testing.T) {
+	t.Parallel()
+	l := newLedger(10)
+	clock := time.Now().Round(0)
+	l.now = func() time.Time { return clock }
+	l.charge(aCharge("H:a:1"))
+	clock = clock.Add(-time.Hour)
+	l.charge(aCharge("H:a:1"))
+	data, err := encodeSuspects(l.all())
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := decodeSuspects(data)
+	if err != nil || len(known) != 1 || known[0].attempts != 2 || !known[0].last.Equal(clock) {
+		t.Errorf("read %+v, %v", known, err)
+	}
+}
+
 func TestStateOfOthersIsSetAside(t *testing.T) {
 	entry := func(with string) string {
 		return `{"version": 1, "suspects": [{"server": "s:1", "handle": "h", "hash": "7", "function": "f", "first": "2026-01-02T03:04:05Z", "last": "2026-01-02T03:04:05Z"` + with + `}]}`
