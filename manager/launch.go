@@ -24,7 +24,11 @@ func (m *Manager) program(pp *PoolPlan) (prog program, start starter, ok bool) {
 	case KindPlugin:
 		return program{path: pp.Program, env: m.env}, m.startWorker, true
 	case KindExec:
-		return program{path: m.cfg.Self, args: []string{ExecArg}, env: m.env}, m.startWorker, true
+		args := []string{ExecArg}
+		if pp.KeepGroup {
+			args = append(args, ExecKeepGroupArg)
+		}
+		return program{path: m.cfg.Self, args: args, env: m.env}, m.startWorker, true
 	case KindPHP:
 		php, err := m.php.get()
 		if err != nil {

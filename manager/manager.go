@@ -26,6 +26,10 @@ import (
 // starts an executable for each job.
 const ExecArg = "worker-exec"
 
+// ExecKeepGroupArg is an argument after it that spares what an executable leaves
+// running when its job is over.
+const ExecKeepGroupArg = "keep-group"
+
 // ErrStarted is the error of a second Start.
 var ErrStarted = errors.New("manager was started before")
 

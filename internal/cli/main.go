@@ -33,7 +33,7 @@ const (
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) int {
 	std := &streams{in: stdin, out: stdout, err: stderr, signals: signals}
 	if len(args) > 1 && args[1] == manager.ExecArg {
-		serveExec() //nolint:contextcheck // does not return: it is a process of its own, whose context plugins.Serve makes
+		serveExec(args[2:]) //nolint:contextcheck // does not return: it is a process of its own, whose context plugins.Serve makes
 	}
 	err := dispatch(ctx, std, args[min(1, len(args)):])
 	return report(std, err)

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"slices"
 
+	"github.com/gearman-manager/gearman-manager/manager"
 	"github.com/gearman-manager/gearman-manager/plugins"
 	"github.com/gearman-manager/gearman-manager/plugins/exec"
 	"github.com/gearman-manager/gearman-manager/supervisor"
@@ -10,7 +12,7 @@ import (
 
 // serveExec is this program as the worker that runs executables; the manager
 // starts it so. It does not return.
-func serveExec() {
+func serveExec(args []string) {
 	var (
 		sup     *supervisor.Supervisor
 		perform plugins.Handler
@@ -21,7 +23,7 @@ func serveExec() {
 			if sup, err = supervisor.New(supervisor.Config{Starters: exec.Starters}); err != nil {
 				return err
 			}
-			perform = exec.New(sup, exec.Config{})
+			perform = exec.New(sup, exec.Config{KeepGroup: slices.Contains(args, manager.ExecKeepGroupArg)})
 			return nil
 		}),
 		plugins.Any(func(ctx context.Context, job *plugins.Job) ([]byte, error) { return perform(ctx, job) }),

@@ -18,9 +18,9 @@
 // # How a job ends
 //
 // The job is over when the executable itself has ended. What it wrote until then
-// is the result; whatever it has left running in its group is killed, and what
-// has left the group may go on, but is not waited for, though it holds the
-// descriptors.
+// is the result; whatever it has left running in its group is killed, unless
+// [Config.KeepGroup] spares it, and what has left the group may go on. It is not
+// waited for, though it holds the descriptors.
 //
 //	status 0             the result
 //	another status       an error: the status and the end of what went to stderr

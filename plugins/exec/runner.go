@@ -36,6 +36,9 @@ type Config struct {
 	// TailLines is how many of the last lines of stderr an error quotes.
 	// DefaultTailLines if zero.
 	TailLines int
+	// KeepGroup spares what an executable has left running in its group when its job is
+	// over, however that ends: only the executable itself is killed then.
+	KeepGroup bool
 }
 
 func (c Config) withDefaults() Config {
@@ -158,6 +161,7 @@ func (r *runner) startOnce(e *execution) error {
 		Stdin: e.stdin, Stdout: e.stdout.writer, Stderr: e.stderr.Writer(),
 		ExtraFiles: e.progress.extra(),
 		Pdeathsig:  syscall.SIGKILL,
+		KeepGroup:  r.cfg.KeepGroup,
 	})
 	if err != nil {
 		r.programs.forget(command[0])

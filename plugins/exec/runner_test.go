@@ -275,26 +275,52 @@ func TestADaemonDoesNotHoldTheJob(t *testing.T) {
 	}
 }
 
-// What stays in the group goes with the executable.
-func TestTheGroupEndsWithTheJob(t *testing.T) {
-	t.Parallel()
+// leaveSleeping has an executable leave a process running in its group, and returns
+// its number.
+func leaveSleeping(t *testing.T, r *runner) int {
+	t.Helper()
 	job, _ := shell("", "sleep 300 & echo $!")
-	got, err := newTestRunner().run(t.Context(), job)
+	got, err := r.run(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(got)))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || pid < 2 {
+		t.Fatalf("%q: %v", got, err)
 	}
+	return pid
+}
+
+// Unless that is not wanted.
+func TestAKeptGroupOutlivesTheJob(t *testing.T) {
+	t.Parallel()
+	pid := leaveSleeping(t, newRunner(shared, Config{KeepGroup: true}))
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 20 { // a process that was killed may be seen for a moment
+		if <-tick.C; !lives(pid) {
+			t.Fatal("what the job has left was killed with it")
+		}
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
+}
+
+// lives tells whether a process has not ended.
+func lives(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(data, []byte(") Z "))
+}
+
+// What stays in the group goes with the executable.
+func TestTheGroupEndsWithTheJob(t *testing.T) {
+	t.Parallel()
+	pid := leaveSleeping(t, newTestRunner())
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for {
-		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || bytes.Contains(data, []byte(") Z ")) {
-			return
-		}
+	for lives(pid) {
 		select {
 		case <-tick.C:
 		case <-deadline:
