@@ -48,6 +48,7 @@ func (p *pool) stopped(pid int, stopped bool) {
 		case stopped:
 			w.stoppedUntil = time.Now().Add(stoppedGrace)
 			p.cfg.emit(WorkerStopped{Worker: w.name, PID: w.pid})
+			p.trustRecords(w)
 		case !w.stoppedUntil.IsZero():
 			w.stoppedUntil = time.Time{}
 			p.cfg.emit(WorkerContinued{Worker: w.name, PID: w.pid})
@@ -58,4 +59,14 @@ func (p *pool) stopped(pid int, stopped bool) {
 func (p *pool) stoppedTooLong(w *worker) {
 	w.stoppedUntil = time.Time{}
 	p.kill(w, killUnresponsive, fmt.Sprintf("a signal has stopped it, and none has continued it for %v", stoppedGrace))
+}
+
+// trustRecords notes as busy what the records of a worker say is: a job may have
+// stopped its process before that could tell that the job has begun, and it has a
+// timeout too.
+func (p *pool) trustRecords(w *worker) {
+	for _, j := range p.inHand(w) {
+		w.slots[j.slot].busy = true
+	}
+	p.planWatch(w, time.Now())
 }

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 )
 
 func TestSilentWorkerIsKilled(t *testing.T) {
@@ -62,6 +65,53 @@ func TestStoppedWorkerIsKilled(t *testing.T) {
 		if s, c := seen[WorkerStopped](f), seen[WorkerContinued](f); len(s) != 2 || len(c) != 1 || c[0].PID != two.pid {
 			t.Errorf("events %+v, %+v", s, c)
 		}
+	})
+}
+
+// A job that stops its process before that can say that the job has begun has its
+// timeout all the same.
+func TestStoppedByAJobThatNobodySpokeOf(t *testing.T) {
+	t.Parallel()
+	plan := onePlan(1)
+	plan.Functions[0].Timeout = 3 * time.Second
+	runPool(t, plan, nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		f.record(w, 0).Begin(jobrecord.Job{Handle: "H:a:1", Hash: 7}, f.clock(), 10)
+		ask(f.pool, func() bool { f.pool.stopped(w.pid, true); return true })
+		pass(3*time.Second + overdueSlack)
+		kills := seen[WorkerKilled](f)
+		if len(kills) != 1 || kills[0].Reason != string(killTimeout) {
+			t.Errorf("kills %+v", kills)
+		}
+	})
+}
+
+// The same of one that has not said hello: its start is given up.
+func TestStoppedByItsJobBeforeHello(t *testing.T) {
+	t.Parallel()
+	plan := onePlan(1)
+	plan.Functions[0].Timeout, plan.Functions[0].OnTimeout = 3*time.Second, config.Reissue
+	runSlowPool(t, plan, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		f.record(w, 0).Begin(jobrecord.Job{Handle: "H:a:1", Hash: 7}, f.clock(), 10)
+		ask(f.pool, func() bool {
+			f.pool.workers()[0].pid = w.pid
+			f.pool.stopped(w.pid, true)
+			return true
+		})
+		pass(3*time.Second + overdueSlack)
+		kills := seen[WorkerKilled](f)
+		if len(kills) != 1 || kills[0].Reason != string(killTimeout) {
+			t.Errorf("kills %+v", kills)
+		}
+		if s := seen[JobSuspected](f); len(s) != 1 || s[0].Attempts != 1 {
+			t.Errorf("suspects %+v", s)
+		}
+		pass(time.Second)
+		if next := f.worker("resize/1"); next == w {
+			t.Error("it has no successor")
+		}
+		close(f.hello)
 	})
 }
 

@@ -370,6 +370,27 @@ func TestTimeoutReissue(t *testing.T) {
 	})
 }
 
+// TestTimeoutReissueIsToldFirst: all others know of a late job before its process is
+// killed, and its end is not charged again.
+func TestTimeoutReissueIsToldFirst(t *testing.T) {
+	t.Parallel()
+	runPool(t, timeoutPlan(config.Reissue), nil, func(f *fakeFleet) {
+		w, other := f.worker("resize/1"), f.worker("resize/2")
+		other.mu.Lock()
+		other.deaf = true // it is waited for, though not for long
+		other.mu.Unlock()
+		w.begin("H:a:1")
+		pass(10*time.Second + overdueSlack)
+		if s, kills := seen[JobSuspected](f), seen[WorkerKilled](f); len(s) != 1 || s[0].Attempts != 1 || len(kills) != 0 {
+			t.Errorf("suspects %+v, kills %+v", s, kills)
+		}
+		pass(crashNews)
+		if s, kills := seen[JobSuspected](f), seen[WorkerKilled](f); len(s) != 1 || len(kills) != 1 || kills[0].Reason != string(killTimeout) {
+			t.Errorf("suspects %+v, kills %+v", s, kills)
+		}
+	})
+}
+
 // TestTimeoutBesideOtherJobs: a worker that keeps a late job until those beside it
 // are done is killed only then.
 func TestTimeoutBesideOtherJobs(t *testing.T) {

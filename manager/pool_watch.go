@@ -107,6 +107,15 @@ func (p *pool) longestGrace() (longest time.Duration) {
 	return longest
 }
 
+// shortestGrace is the shortest.
+func (p *pool) shortestGrace() time.Duration {
+	shortest := p.longestGrace()
+	for _, f := range p.cfg.plan.Functions {
+		shortest = min(shortest, f.Grace)
+	}
+	return shortest
+}
+
 // recordedJob is a job that a record shows.
 type recordedJob struct {
 	handJob
@@ -158,7 +167,8 @@ func (p *pool) still(w *worker, jobs []recordedJob) []recordedJob {
 }
 
 // watch kills a worker one of whose jobs is over its timeout by more than a worker
-// that lives would let it be.
+// that lives would let it be. All others are told of the job before: once the process
+// is dead, its server gives the job to another faster than they could be.
 func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 	if p.tooLarge(w) {
 		return
@@ -178,7 +188,7 @@ func (p *pool) watch(ctx context.Context, w *worker, now time.Time) {
 	w.watchAt = time.Time{}
 	var marked []charge
 	for _, j := range late {
-		if j.function.OnTimeout != config.Reissue && !j.charged {
+		if !j.charged {
 			w.slots[j.slot].charged = j.begun
 			marked = append(marked, overdueCharge(j.handJob))
 		}

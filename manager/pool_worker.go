@@ -199,6 +199,9 @@ func (p *pool) started(ctx context.Context, w *worker, proc process) {
 	if w.lifetime > 0 {
 		w.diesAt = now.Add(w.lifetime)
 	}
+	if w.killed != notKilled { // the news of its hello was on its way
+		p.killProcess(w)
+	}
 	leaves := w.state == StateDraining // stop came while it was being started
 	w.state, _ = w.state.next(triggerHello)
 	if w.place == p.bench {
@@ -241,7 +244,7 @@ func (p *pool) notStarted(ctx context.Context, w *worker, err error, given bool)
 		Final: p.exhausted(),
 	})
 	p.giveUp(time.Now(), err)
-	p.settle(ctx, charges(jobs, notKilled, "", err.Error()), free)
+	p.settle(ctx, charges(jobs, w.killed, "", err.Error()), free)
 }
 
 // vacate takes a worker from its place, for a reason that its successor is told
@@ -268,7 +271,7 @@ func (p *pool) drain(ctx context.Context, w *worker, reason string) {
 	}
 	if w.drained.IsZero() && !w.left {
 		w.drained = time.Now()
-		w.checkAt = w.drained.Add(idleGrace)
+		w.checkAt = w.drained.Add(min(idleGrace, p.shortestGrace())) // what it has in hand is seen then
 	}
 	switch {
 	case w.proc == nil && w.asked:
@@ -318,15 +321,25 @@ func (p *pool) answered(proc process, err error) {
 	})
 }
 
-// kill kills a worker, for the first reason that is given.
+// kill kills a worker, for the first reason that is given. One that has not said hello
+// may have a job, and be stuck in it: its start is given up.
 func (p *pool) kill(w *worker, reason killReason, detail string) {
-	if w.killed != notKilled || w.proc == nil || w.state == StateExited {
+	if w.killed != notKilled || w.state == StateExited {
 		return
 	}
 	w.killed = reason
 	w.watchAt, w.checkAt, w.stoppedUntil = time.Time{}, time.Time{}, time.Time{}
 	p.cfg.emit(WorkerKilled{Worker: w.name, PID: w.pid, Reason: string(reason), Detail: detail})
+	if w.proc == nil {
+		w.abandon(fmt.Errorf("it was killed: %s", detail))
+		return
+	}
+	p.killProcess(w)
+}
+
+func (p *pool) killProcess(w *worker) {
 	if err := w.proc.Kill(); err != nil {
+		reason := w.killed
 		w.killed = notKilled // it is tried again, should it be asked for again
 		p.cfg.emit(WorkerKilled{Worker: w.name, PID: w.pid, Reason: string(reason), Detail: err.Error()})
 	}

@@ -275,7 +275,7 @@ func (p *performer) slotLeft(slot int) {
 
 // jam waits in a slot whose handler does not return. The process ends as soon
 // as only such slots are left; if that has begun, jam does not return, although
-// the handler may: the manager hears of the job once only.
+// the handler may: the job goes back to the queue with the process.
 func (p *performer) jam(ended <-chan ending) {
 	p.company.jam()
 	p.endIfStuck(p.stuck.Add(1))

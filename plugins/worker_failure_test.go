@@ -107,6 +107,13 @@ func TestTimeoutReissueOfAStuckJob(t *testing.T) {
 	if r := hears(t, w, (*workerpb.Event).GetRetiring, nil); r.GetReason() != "timeout" {
 		t.Errorf("retiring: %v", r)
 	}
+	crashed := hears(t, w, (*workerpb.Event).GetJobCrashed, nil) // before the job can run elsewhere
+	if !crashed.GetTimeout() || crashed.GetJob().GetHandle() != task.Handle().Name {
+		t.Errorf("crashed: %v", crashed)
+	}
+	if err := w.Suspect(t.Context(), &workerpb.Suspects{Add: []*workerpb.SuspectJob{{Job: crashed.GetJob(), Attempts: 1}}}); err != nil {
+		t.Error(err)
+	}
 	stays(t, task, inHand)
 	makeFile(t, other, "finished")
 	wantResult(t, inHand, "finished")
