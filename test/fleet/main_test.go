@@ -34,6 +34,7 @@ func run(m *testing.M) int {
 		"plugins/reverse":  "../../examples/reverse",
 		"examples/reverse": "../../examples/reverse",
 		"plugins/torture":  "./torture",
+		"life/life":        "./torture/life",
 		"old/oldworker":    "./oldworker",
 	} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, out), pkg)
