@@ -86,6 +86,30 @@ func TestStopGrace(t *testing.T) {
 	})
 }
 
+// TestStopShortGrace: also a grace counts that is shorter than what an idle worker may
+// take to leave.
+func TestStopShortGrace(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []time.Duration{0, time.Second, 4 * time.Second} {
+		t.Run(grace.String(), func(t *testing.T) {
+			t.Parallel()
+			plan := onePlan(2)
+			plan.Functions[0].Grace = grace
+			runPool(t, plan, nil, func(f *fakeFleet) {
+				w := f.worker("resize/1")
+				w.mu.Lock()
+				w.busy = true
+				w.mu.Unlock()
+				w.begin("H:a:1")
+				synctest.Wait()
+				if took := stopAndWait(f, nil); took != grace {
+					t.Errorf("took %v, want %v", took, grace)
+				}
+			})
+		})
+	}
+}
+
 func TestStopHurry(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

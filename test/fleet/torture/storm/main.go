@@ -80,10 +80,15 @@ func note(file string) error {
 	return errors.Join(err, f.Close())
 }
 
-// spawn starts a process, "sleep" with the seconds in the workload, and waits for
-// it.
+// spawn starts a process, "sleep" with the seconds in the workload, and answers its
+// number while it runs.
 func spawn(_ context.Context, job *plugins.Job) ([]byte, error) {
-	return nil, exec.Command("sleep", string(job.Workload())).Run()
+	cmd := exec.Command("sleep", string(job.Workload()))
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { _ = cmd.Wait() }() // it ends with its group, or is killed by the test
+	return strconv.AppendInt(nil, int64(cmd.Process.Pid), 10), nil
 }
 
 // alone performs a function until SIGTERM, with the job servers that the environment
