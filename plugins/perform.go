@@ -45,6 +45,8 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	t := &task{Job: gj, f: f, hash: jobrecord.Hash(gj.Function(), gj.Unique(), gj.Workload())}
 	p.inHand.Add(1)
 	defer p.inHand.Add(-1)
+	recorded := recordOf(a, t)
+	p.outlive(ctx, a, recorded)
 	suspect := p.suspects.find(p.key(t))
 	p.count(a, &p.taken)
 	if suspect.GetFail() {
@@ -54,7 +56,9 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 		return gearclient.Result{Outcome: gearclient.Abandoned}
 	}
 	defer p.company.leave()
-	p.begin(a, t)
+	if r := p.record(t.Slot()); r != nil {
+		r.Begin(recorded, jobrecord.Now(), len(t.Workload()))
+	}
 	handler := p.def.handler(gj.Function())
 	if handler == nil {
 		return raised(fmt.Sprintf("this worker does not perform %q", gj.Function()))
@@ -72,16 +76,14 @@ func (p *performer) key(t *task) jobKey {
 	return jobKey{p.serverName(t.Server()), text(t.Handle()), t.hash}
 }
 
-// begin writes the job into the slot's record.
-func (p *performer) begin(a *assignment, t *task) {
-	if r := p.record(t.Slot()); r != nil {
-		r.Begin(jobrecord.Job{
-			Server:   uint16(a.servers[t.Server()].GetIndex()), //nolint:gosec // numbered by the manager from 0
-			Function: uint16(t.f.GetIndex()),                   //nolint:gosec // as above
-			Handle:   t.Handle(),
-			Hash:     t.hash,
-			Unique:   t.Unique(),
-		}, jobrecord.Now(), len(t.Workload()))
+// recordOf is the job as records show it.
+func recordOf(a *assignment, t *task) jobrecord.Job {
+	return jobrecord.Job{
+		Server:   uint16(a.servers[t.Server()].GetIndex()), //nolint:gosec // numbered by the manager from 0
+		Function: uint16(t.f.GetIndex()),                   //nolint:gosec // as above
+		Handle:   t.Handle(),
+		Hash:     t.hash,
+		Unique:   t.Unique(),
 	}
 }
 

@@ -8,6 +8,10 @@
 // of a worker the manager knows the job that died with it, and a worker that
 // hangs is seen even though it says nothing. Nothing is sent for a job.
 //
+// A dead worker's record shows its job until the manager has accounted for it and
+// told all workers. A worker that is given a job therefore looks first whether the
+// record of another shows it, and if so waits for the news: see File.Find.
+//
 // # Layout
 //
 // All numbers are little endian. A record is
