@@ -14,6 +14,8 @@ import (
 type phpHost interface {
 	Inspector
 	Start(ctx context.Context, launch host.Launch) (process, error)
+	// Renew has the files of workers loaded anew from now on.
+	Renew(ctx context.Context) error
 	// Close ends what the host needs beside its workers. These live on.
 	Close() error
 }

@@ -33,6 +33,8 @@ type fakePHP struct {
 	requests []*workerpb.RunRequest
 }
 
+func (f *fakePHP) Renew(context.Context) error { return nil }
+
 func (f *fakePHP) open(path string) (phpHost, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -56,6 +56,19 @@ func (m *Manager) program(pp *PoolPlan) (prog program, start starter, ok bool) {
 	return program{}, nil, false
 }
 
+// renew is what makes the workers of a kind take their code from the disk anew; nil
+// where they always do. It is asked for once their program is known.
+func (m *Manager) renew(kind Kind) func(context.Context) error {
+	if kind != KindPHP {
+		return nil
+	}
+	php, err := m.php.get()
+	if err != nil {
+		return nil
+	}
+	return php.Renew
+}
+
 // whyNot says why workers of a kind are not run; nil where this version does not.
 func (m *Manager) whyNot(kind Kind) error {
 	if kind == KindPHP {

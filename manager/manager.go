@@ -351,7 +351,7 @@ func (m *Manager) makePools(plan *Plan) (pools []*pool, err error) {
 			plan: pp, program: prog, host: m.cfg.Hostname, servers: m.servers, records: records,
 			verbosity: m.cfg.Settings.Verbose(), maxData: m.cfg.Settings.MaxJobSize(),
 			delay: func(n int) time.Duration { return time.Duration(first+n) * splay },
-			start: start, note: m.note, forget: m.roster.drop, tell: m.tell,
+			start: start, renew: m.renew(pp.Kind), note: m.note, forget: m.roster.drop, tell: m.tell,
 			gate: g, ledger: m.ledger, reach: m.reach, emit: m.emit,
 			random: rand.Float64, clock: jobrecord.Now, memory: memoryOf(pp.Kind),
 		}))

@@ -60,5 +60,8 @@ func (b *phpBridge) Start(ctx context.Context, launch host.Launch) (process, err
 	return w, nil
 }
 
+// Renew has the workers from now on forked by a php that loads their files anew.
+func (b *phpBridge) Renew(ctx context.Context) error { return b.host.Renew(ctx) }
+
 // Close ends the php that workers are forked from.
 func (b *phpBridge) Close() error { return b.host.Close() }

@@ -47,6 +47,8 @@ type poolConfig struct {
 	delay func(n int) time.Duration
 
 	start starter
+	// renew makes start take what the disk holds by now; nil where it does so anyway.
+	renew func(context.Context) error
 	// note is told each process that exists, so that a later manager knows it.
 	note   func(worker string, grace time.Duration, proc *supervisor.Process)
 	forget func(pid int)
@@ -360,6 +362,9 @@ func (p *pool) tick(ctx context.Context, now time.Time) {
 	}
 	if due(p.retry.lookAt, now) {
 		p.lookAgain(now)
+	}
+	if p.retry.again != "" {
+		p.startAnew(ctx)
 	}
 }
 

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -22,6 +23,7 @@ type retry struct {
 	gaveUp   bool      // nothing is started before the program changes, or somebody says so
 	lookAt   time.Time // when it is looked whether the program has changed
 	stamp    string    // of the program that failed
+	again    string    // why all this is to be forgotten; empty if it is not
 }
 
 // startAt is the earliest moment at which an empty place may get a worker.
@@ -88,14 +90,35 @@ func (p *pool) lookAgain(now time.Time) {
 	}
 }
 
-// tryAgain forgets the starts that failed, and tells whether there were any.
+// tryAgain has the starts that failed forgotten at the next tick, and tells whether
+// there were any.
 func (p *pool) tryAgain(reason string) bool {
 	if p.retry.failures == 0 {
 		return false
 	}
+	p.retry.again = reason
+	return true
+}
+
+// startAnew forgets the starts that failed. What is started from then on is what the
+// disk holds.
+func (p *pool) startAnew(ctx context.Context) {
+	reason := p.retry.again
+	p.retry.again = ""
+	if p.cfg.renew == nil {
+		p.forgetFailures(reason)
+		return
+	}
+	p.helpers.Go(func() {
+		if p.cfg.renew(ctx) == nil { // else nothing is started any more
+			p.post(func() { p.forgetFailures(reason) })
+		}
+	})
+}
+
+func (p *pool) forgetFailures(reason string) {
 	p.retry = retry{since: p.retry.since}
 	p.cfg.emit(PoolRetried{Pool: p.cfg.plan.Name, Reason: reason})
-	return true
 }
 
 // programStamp changes when a file does that the pool runs.

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,11 +73,18 @@ func TestFailedPoolIsTriedByHand(t *testing.T) {
 	plan, _ := brokenPlan(t, 1)
 	runPool(t, plan, func(*fakeWorker) error { return errNoStart }, func(f *fakeFleet) {
 		pass(time.Minute)
-		tries := f.tried()
+		tries, renewed := f.tried(), 0
+		ask(f.pool, func() bool {
+			f.pool.cfg.renew = func(context.Context) error { renewed += 10 * (f.tried() - tries); renewed++; return nil }
+			return true
+		})
 		again, _ := ask(f.pool, func() bool { return f.pool.tryAgain("somebody said so") })
 		synctest.Wait()
 		if !again || f.tried() != tries+3 {
 			t.Errorf("%d tries", f.tried()-tries)
+		}
+		if renewed != 1 {
+			t.Errorf("the code was renewed %d times, or after a start", renewed)
 		}
 		pass(time.Minute)
 		if failed := seen[PoolFailed](f); len(failed) != 2 {

@@ -182,6 +182,19 @@ func (h *Host) unlessClosed(err error) error {
 	}
 }
 
+// Renew has the workers from now on forked by a new parent: opcache holds the files of
+// the one before as they were when it first loaded them, whatever the disk holds by now. Workers
+// that run go on. It blocks while a worker is being forked, for at most a few seconds.
+// The error is ErrClosed, or what ended ctx.
+func (h *Host) Renew(ctx context.Context) error {
+	if err := h.enter(ctx); err != nil {
+		return fmt.Errorf("renew php: %w", err)
+	}
+	defer h.leave()
+	h.drop()
+	return nil
+}
+
 // nextID numbers a process.
 func (h *Host) nextID() string { return strconv.FormatUint(h.ids.Add(1), 10) }
 
