@@ -38,6 +38,8 @@ type fakeWorker struct {
 	mute     bool          // says nothing when it is to register
 	went     bool          // Go was called
 	hold     workerpb.Hold // as Go said last
+	first    uint32        // how many slots, as Go said last
+	left     int           // slots that Set left it; 0: all
 	drained  bool
 	let      time.Time // when it was drained
 }
@@ -93,12 +95,18 @@ func (w *fakeWorker) Drain(ctx context.Context, reason string) error {
 	return nil
 }
 
-func (w *fakeWorker) Go(_ context.Context, hold workerpb.Hold, slots uint32) error {
+func (w *fakeWorker) Go(ctx context.Context, hold workerpb.Hold, slots uint32) error {
 	w.fleet.log("go %s %v %d", w.name, hold, slots)
 	w.mu.Lock()
-	w.went, w.hold = true, hold
-	mute := w.mute
+	deaf, mute := w.deaf, w.mute
+	if !deaf {
+		w.went, w.hold, w.first = true, hold, slots
+	}
 	w.mu.Unlock()
+	if deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if !mute {
 		w.ready(true)
 	}
@@ -107,6 +115,9 @@ func (w *fakeWorker) Go(_ context.Context, hold workerpb.Hold, slots uint32) err
 
 func (w *fakeWorker) Set(_ context.Context, s *workerpb.Settings) error {
 	w.fleet.log("set %s %d slots", w.name, len(s.GetSlots().GetSlots()))
+	w.mu.Lock()
+	w.left = len(s.GetSlots().GetSlots())
+	w.mu.Unlock()
 	return nil
 }
 

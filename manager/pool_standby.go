@@ -174,7 +174,7 @@ func (p *pool) sums() (sums slotSums) {
 			continue
 		}
 		sums.taking += w.taking()
-		if w.state != StateDraining || w.rests && !(w.letGo && w.waited) {
+		if w.state != StateDraining || w.rests && (!w.letGo || !w.waited) {
 			sums.registered += w.size()
 		}
 	}
