@@ -11,6 +11,9 @@ function act($job, &$log)
     switch ($word) {
         case 'echo':
             return $argument;
+        case 'pid':
+            usleep(1000 * (int) $argument);
+            return getmypid();
         case 'once':
             if ($runs === 1) {
                 sleep(60);

@@ -85,8 +85,6 @@ func (s *stage) act(ctx context.Context, job *plugins.Job) ([]byte, error) {
 	switch words[0] {
 	case "echo":
 		return []byte(argument), nil
-	case "pid":
-		return pid(ctx, job)
 	case "once": // only the first run is slow
 		if runs == 1 {
 			sleep()
