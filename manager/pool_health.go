@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,10 +16,11 @@ const pingEvery = time.Minute
 func nextPing(now time.Time) time.Time { return now.Add(pingEvery - now.Sub(now.Truncate(pingEvery))) }
 
 // ping asks all workers whether they are still there. One with a job in hand may not
-// answer; for it there are timeouts.
+// answer; for it there are timeouts. Nor may one in PHP that has lost its servers, and
+// waits for their names to be looked up.
 func (p *pool) ping(ctx context.Context) {
 	for _, w := range p.workers() {
-		if w.proc == nil || w.left || w.killed != notKilled || len(p.inHand(w)) > 0 {
+		if w.proc == nil || w.left || w.killed != notKilled || len(p.inHand(w)) > 0 || !w.reachesServer() {
 			continue
 		}
 		proc := w.proc
@@ -30,6 +32,11 @@ func (p *pool) ping(ctx context.Context) {
 			}
 		})
 	}
+}
+
+// reachesServer tells whether a slot of the worker is connected to a server.
+func (w *worker) reachesServer() bool {
+	return slices.ContainsFunc(w.slots, func(s slotState) bool { return len(s.connected) > 0 })
 }
 
 // silentOnPing kills a worker that did not answer, unless it has got a job meanwhile.

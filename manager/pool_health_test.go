@@ -16,6 +16,7 @@ func TestSilentWorkerIsKilled(t *testing.T) {
 		w.mu.Lock()
 		w.deaf = true
 		w.mu.Unlock()
+		w.ready(true)
 		pass(pingEvery + callTimeout)
 		kills := seen[WorkerKilled](f)
 		if len(kills) != 1 || kills[0].Worker != "resize/1" || kills[0].Reason != string(killUnresponsive) {
@@ -35,6 +36,7 @@ func TestBusyWorkerNeedNotAnswer(t *testing.T) {
 		w.mu.Lock()
 		w.deaf = true
 		w.mu.Unlock()
+		w.ready(true)
 		next, _ := ask(f.pool, func() time.Time { return f.pool.pingAt })
 		pass(time.Until(next) + time.Second)
 		w.begin("H:a:1")
@@ -189,6 +191,45 @@ func TestStandaloneHasItsGrace(t *testing.T) {
 		pass(time.Second)
 		if calls := f.calls("drain"); len(calls) != 1 {
 			t.Errorf("calls %v, want the stop signal rather than a kill", calls)
+		}
+	})
+}
+
+// It has all of its function's grace too where it is too old, and no more.
+func TestStandaloneThatDoesNotHearIsKilled(t *testing.T) {
+	t.Parallel()
+	plan := onePlan(1)
+	plan.Kind = KindStandalone
+	runPool(t, plan, nil, func(f *fakeFleet) {
+		w := f.worker("resize/1")
+		w.mu.Lock()
+		w.busy = true
+		w.mu.Unlock()
+		w.retire("max_lifetime")
+		pass(time.Minute - time.Second)
+		if kills := seen[WorkerKilled](f); len(kills) != 0 {
+			t.Errorf("kills %+v", kills)
+		}
+		pass(2 * time.Second)
+		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Worker != "resize/1" {
+			t.Errorf("kills %+v", kills)
+		}
+	})
+}
+
+func TestStandaloneWithTooMuchMemoryIsKilled(t *testing.T) {
+	t.Parallel()
+	plan := onePlan(1)
+	plan.Kind, plan.MaxMemoryHard = KindStandalone, 100<<20
+	runPool(t, plan, nil, func(f *fakeFleet) {
+		pass(time.Minute)
+		ask(f.pool, func() bool {
+			f.pool.cfg.memory = func(pid int) int64 { return 200 << 20 * int64(1-(pid-1000)) }
+			return true
+		})
+		pass(standaloneMemoryEvery)
+		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Reason != string(killMemory) {
+			t.Errorf("kills %+v", kills)
 		}
 	})
 }

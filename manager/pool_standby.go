@@ -273,7 +273,7 @@ func (p *pool) replaced(w, successor *worker) bool {
 func (p *pool) drainRested(ctx context.Context, w *worker) {
 	w.letGo = true
 	w.patience, w.waited = time.Now().Add(lastJobPatience), false
-	if w.restsAll() {
+	if w.restsAll() || !p.holds() { // of a standalone one it is not known whether it does
 		w.drained = time.Now()
 		w.checkAt = w.drained.Add(idleGrace)
 	}

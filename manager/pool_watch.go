@@ -30,6 +30,9 @@ const (
 	// memoryEvery is how often the memory of a busy worker is looked at that has a hard
 	// limit.
 	memoryEvery = 250 * time.Millisecond
+	// standaloneMemoryEvery is the same for one of which it is not known whether it is
+	// busy.
+	standaloneMemoryEvery = time.Second
 	// releaseGrace is how long a worker that has left may take to end.
 	releaseGrace = 5 * time.Second
 )
@@ -57,6 +60,12 @@ func (p *pool) planWatch(w *worker, now time.Time) {
 	}
 	next, ok := p.shortestTimeout()
 	limited := p.cfg.plan.MaxMemoryHard > 0 && p.cfg.plan.Kind != KindExec // whose jobs have memory of their own
+	if !p.holds() {                                                        // which jobs it has is not known
+		if limited {
+			w.watchAt = now.Add(standaloneMemoryEvery)
+		}
+		return
+	}
 	if !ok && !limited || !slices.ContainsFunc(w.slots, func(s slotState) bool { return s.busy }) {
 		return
 	}

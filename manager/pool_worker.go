@@ -199,6 +199,7 @@ func (p *pool) started(ctx context.Context, w *worker, proc process) {
 	if w.lifetime > 0 {
 		w.diesAt = now.Add(w.lifetime)
 	}
+	p.planWatch(w, now)
 	if w.killed != notKilled { // the news of its hello was on its way
 		p.killProcess(w)
 	}
