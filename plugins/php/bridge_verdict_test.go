@@ -8,6 +8,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/gearclient/geartest"
 	"github.com/gearman-manager/gearman-manager/gearclient/wire"
+	"github.com/gearman-manager/gearman-manager/internal/testutil"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 )
@@ -65,13 +66,13 @@ func TestBridgeWaitsForTheVerdict(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f, mine := records(t, c.records, 2)
-			asleep, told := newMoment(), make(chan struct{})
+			asleep, told, silent := newMoment(), make(chan struct{}), make(chan struct{})
 			end := completes("H:t:2", "bad")
 			if c.fail {
 				end = geartest.Do(func() {})
 			}
 			script := steps(registers("same"), asks, assigns("H:t:1", "same", "good"), completes("H:t:1", "good"), noJob, sleeps,
-				asleep.steps(), wakes, asks, assigns("H:t:2", "same", "bad"), geartest.ExpectSilence(told), end)
+				asleep.steps(), wakes, asks, assigns("H:t:2", "same", "bad"), geartest.ExpectSilence(told), geartest.Signal(silent), end)
 			if c.fail {
 				script = steps(script, excepts(t, "H:t:2", "it killed three workers"))
 			}
@@ -86,6 +87,7 @@ func TestBridgeWaitsForTheVerdict(t *testing.T) {
 			b.sync(t) // a worker that waits hears
 			b.tell(t, "suspect", &workerpb.Suspects{Add: []*workerpb.SuspectJob{suspect(s.Addr(), "H:t:2", "bad", c.fail)}})
 			close(told)
+			testutil.Receive(t, "the end of the silence", silent)
 			dead.Clear()
 			await[*workerpb.Event_Idle](t, b)
 			b.drain(t)
