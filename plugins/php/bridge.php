@@ -426,6 +426,10 @@ final class Link
     public $told = '';
     /** @var bool a read waits for up to 100 ms */
     public $waits = false;
+    /** @var resource|\Socket|null what is written to where reads wait */
+    public $socket;
+    /** @var string what a signal handler has to say while a packet is written: it follows that */
+    public $later = '';
     /** @var bool the manager was told that it is ready */
     public $ready = false;
 
@@ -442,8 +446,8 @@ final class Link
             @\stream_socket_shutdown($this->stream, \STREAM_SHUT_RDWR);
             @\fclose($this->stream);
         }
-        $this->stream = null;
-        $this->in = $this->out = '';
+        $this->stream = $this->socket = null;
+        $this->in = $this->out = $this->later = '';
         $this->want = 0;
         $this->large = null;
         $this->parked = $this->last = $this->slept = $this->ready = false;
@@ -1021,6 +1025,9 @@ final class LastWords
         self::$then = null;
         if ($then === null || self::$pid !== \getmypid()) {
             return; // nothing to say, or a process that a job has forked
+        }
+        if (\function_exists('pcntl_async_signals')) {
+            \pcntl_async_signals(false); // a handler that ends the process again would end this
         }
         self::$reserve = null;
         @\ini_set('memory_limit', '-1');
@@ -1712,7 +1719,8 @@ final class Worker
             }
             $this->connecting--;
             $this->keepAlive($stream);
-            $link->waits = self::mayWait($stream);
+            $link->socket = self::mayWait($stream);
+            $link->waits = $link->socket !== null;
             $link->state = Link::REGISTERING;
             $link->key = $this->nextKey++;
             $this->readers[$link->key] = $stream;
@@ -1731,22 +1739,18 @@ final class Worker
 
     /**
      * Has a read wait for at most IDLE, so that the answer to a question needs no
-     * stream_select, and a write for no longer than any other; false where that
-     * cannot be set.
+     * stream_select. Returns what is to be written to then, for fwrite would wait itself,
+     * through every signal; null where that cannot be set.
+     *
+     * @return resource|\Socket|null
      */
-    private static function mayWait($stream): bool
+    private static function mayWait($stream)
     {
         $socket = \function_exists('socket_import_stream') ? @\socket_import_stream($stream) : false;
-        if (!$socket) {
-            return false;
+        if (!$socket || !@\socket_set_option($socket, \SOL_SOCKET, \SO_RCVTIMEO, ['sec' => 0, 'usec' => \intdiv(self::IDLE, 1000)])) {
+            return null;
         }
-        $limits = [\SO_RCVTIMEO => ['sec' => 0, 'usec' => \intdiv(self::IDLE, 1000)], \SO_SNDTIMEO => ['sec' => \intdiv(self::SILENCE, 1000000000), 'usec' => 0]];
-        foreach ($limits as $option => $time) {
-            if (!@\socket_set_option($socket, \SOL_SOCKET, $option, $time)) {
-                return false;
-            }
-        }
-        return \stream_set_blocking($stream, true);
+        return \stream_set_blocking($stream, true) ? $socket : null;
     }
 
     /** Has the system find a server that is gone without a word. */
@@ -1885,36 +1889,55 @@ final class Worker
 
     /* Packets. */
 
-    /** Writes what a link has to say; false if the connection broke. */
+    /**
+     * Writes what a link has to say; false if the connection broke. Signal handlers of worker
+     * code run meanwhile. After one that throws nobody knows how much has been written, and
+     * nothing can follow.
+     */
     private function flush(Link $link, int $patience): bool
     {
-        $length = \strlen($link->out);
         $this->writing = $link;
+        try {
+            do {
+                $sent = $this->write($link, \intdiv($patience, 1000000000));
+                $link->out = $link->later;
+                $link->later = '';
+            } while ($sent && $link->out !== '');
+        } catch (\Throwable $e) {
+            $this->forget($link);
+            throw $e;
+        }
+        $this->writing = null;
+        if (!$sent) {
+            $this->broken($link, 'write: the connection is closed');
+        }
+        return $sent;
+    }
+
+    /** Writes $link->out to the end; false if that cannot be. Waits for no longer than so many seconds at a time. */
+    private function write(Link $link, int $patience): bool
+    {
+        $length = \strlen($link->out);
+        $socket = $link->socket;
         for ($at = 0; $at < $length; $at += (int) $n) {
             // Large answers go out in parts, so that none is copied again and again.
-            $n = @\fwrite($link->stream, $length <= self::CHUNK ? $link->out : \substr($link->out, $at, self::CHUNK));
+            $part = $at === 0 && $length <= self::CHUNK ? $link->out : \substr($link->out, $at, self::CHUNK);
+            $n = $socket === null ? @\fwrite($link->stream, $part) : @\socket_send($socket, $part, \strlen($part), \MSG_DONTWAIT);
             if ($n === $length) {
-                break;
+                return true;
             }
-            if ($length <= self::CHUNK && $n > 0) {
-                $link->out = \substr($link->out, $n);
-                $length -= $n;
+            if ($n === false && $socket !== null && \socket_last_error($socket) === \SOCKET_EAGAIN) {
                 $n = 0;
-                continue;
             }
             if ($n === false || $n === 0) {
                 $read = $except = null;
                 $write = [$link->stream];
-                $ready = @\stream_select($read, $write, $except, \intdiv($patience, 1000000000));
+                $ready = @\stream_select($read, $write, $except, $patience);
                 if ($ready === 0 || $n === false && $ready !== false || \feof($link->stream)) {
-                    $this->writing = null;
-                    $this->broken($link, 'write: the connection is closed');
                     return false;
                 }
             }
         }
-        $link->out = '';
-        $this->writing = null;
         return true;
     }
 
@@ -1931,7 +1954,7 @@ final class Worker
 
     /**
      * Sends what a job has to say meanwhile. A timeout waits until the packet is out, for
-     * nothing could be sent behind half of one.
+     * nothing could be sent behind half of one, and so does what a signal handler has to say.
      *
      * @param bool|null $answered becomes true with the packet
      */
@@ -1941,11 +1964,17 @@ final class Worker
         $this->inUserCode = false;
         $answered = true;
         $sent = false;
-        if ($link->stream !== null) {
-            $link->out .= $packet;
-            $sent = $this->flush($link, self::SILENCE);
+        try {
+            if ($link->stream !== null && $this->writing === $link) {
+                $link->later .= $packet;
+                $sent = true;
+            } elseif ($link->stream !== null) {
+                $link->out .= $packet;
+                $sent = $this->flush($link, self::SILENCE);
+            }
+        } finally { // a signal handler may throw
+            $this->inUserCode = $interrupts;
         }
-        $this->inUserCode = $interrupts;
         if ($this->overdue && $interrupts) {
             $this->alarm();
         }
