@@ -384,6 +384,9 @@ func TestTimeoutReissueIsToldFirst(t *testing.T) {
 		if s, kills := seen[JobSuspected](f), seen[WorkerKilled](f); len(s) != 1 || s[0].Attempts != 1 || len(kills) != 0 {
 			t.Errorf("suspects %+v, kills %+v", s, kills)
 		}
+		w.events <- &workerpb.Event{Event: &workerpb.Event_JobCrashed{JobCrashed: &workerpb.JobCrashed{ // late itself
+			Job: &workerpb.JobID{Server: "a", Handle: "H:a:1", Hash: 7}, Function: "resize", Timeout: true,
+		}}}
 		pass(crashNews)
 		if s, kills := seen[JobSuspected](f), seen[WorkerKilled](f); len(s) != 1 || len(kills) != 1 || kills[0].Reason != string(killTimeout) {
 			t.Errorf("suspects %+v, kills %+v", s, kills)

@@ -304,7 +304,11 @@ func (p *pool) jobCrashed(ctx context.Context, w *worker, e *workerpb.JobCrashed
 	if i < 0 || slot == nil {
 		return
 	}
-	slot.charged = p.cfg.records.read(w.records[e.GetSlot()]).Begun
+	begun := p.cfg.records.read(w.records[e.GetSlot()]).Begun
+	if slot.charged == begun {
+		return // watch was faster, and kills it
+	}
+	slot.charged = begun
 	function := p.cfg.plan.Functions[i]
 	p.account(ctx, []charge{{
 		job: keyOf(e.GetJob()), function: function, unique: e.GetJob().GetUnique(), worker: w.name,
