@@ -69,9 +69,10 @@ func TestCrashLoop(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.write(plugin, good)
-	f.waitRegistered(map[string]int{"pid": 1})
-	if _, err := f.do("pid", "0"); err != nil {
-		t.Errorf("the mended function: %v", err)
+	f.write(filepath.Join(filepath.Dir(plugin), "brokenphp.php"), []byte("<?php\nfunction brokenphp($job) { return 'mended'; }\n"))
+	f.waitRegistered(map[string]int{"pid": 1, "brokenphp": 1})
+	if got, err := f.do("brokenphp", "x"); got != "mended" {
+		t.Errorf("the mended function: %q, %v", got, err)
 	}
 	f.write(marker, nil) // nobody can know that the program depends on it
 	f.ask("retry", "alone")
