@@ -142,8 +142,7 @@ func (f *lifeFleet) ask(args ...string) string {
 	cmd := exec.CommandContext(f.ctx(), filepath.Join(bin, "gearman-manager"), append(args, "-c", f.config)...)
 	out, err := cmd.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%w: %s", err, exit.Stderr)
 		}
 		f.tb.Fatalf("gearman-manager %v: %v", args, err)

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -112,7 +113,8 @@ func (s *stage) misbehave(ctx context.Context, word, file string) ([]byte, error
 	case "deaf":
 		sleep()
 	case "busy":
-		for {
+		for n := 0; ; n++ { // as long as it may
+			runtime.KeepAlive(n)
 		}
 	case "stuck":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // it cannot fail
