@@ -26,6 +26,7 @@ const large = 20_000_000
 func TestBridgeIsEndedInTheMiddleOfAnAnswer(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, way bridgeOption) {
+		t.Helper()
 		b, conn := answering(t, way, "ends_idle.php", "reverse", bytes.Repeat([]byte("x"), large))
 		size := readHead(t, conn)
 		stop := signalAgain(b.cmd.Process, syscall.SIGUSR1)
@@ -40,6 +41,7 @@ func TestBridgeIsEndedInTheMiddleOfAnAnswer(t *testing.T) {
 func TestBridgeIsThrownOutOfAPacket(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, way bridgeOption) {
+		t.Helper()
 		b, conn := answering(t, way, "signals.php", "gives_up", nil)
 		size := readHead(t, conn)
 		stop := signalAgain(b.cmd.Process, syscall.SIGUSR1)
@@ -54,6 +56,7 @@ func TestBridgeIsThrownOutOfAPacket(t *testing.T) {
 func TestBridgeSpeaksBehindAPacket(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, way bridgeOption) {
+		t.Helper()
 		b, conn := answering(t, way, "signals.php", "tells", nil)
 		size := readHead(t, conn)
 		stop := signalAgain(b.cmd.Process, syscall.SIGUSR1)

@@ -1,3 +1,4 @@
+#!/bin/sh
 # An executable for tests of a worker's life; what it does is written in main.go
 # beside it.
 read -r word file argument

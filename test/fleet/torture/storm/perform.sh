@@ -1,3 +1,4 @@
+#!/bin/sh
 # An executable for the tests that kill workers; what it does is written in main.go
 # beside it.
 read -r file seconds
