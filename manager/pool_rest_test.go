@@ -100,6 +100,34 @@ func TestNoRoomForASuccessor(t *testing.T) {
 	})
 }
 
+// Where all retire together, they wait for each other's successors to have started,
+// however long that takes: none is let go without one.
+func TestAllRetireTogether(t *testing.T) {
+	t.Parallel()
+	plan := limitedPlan(4)
+	plan.MaxRuns = 0 // no standby, so that all successors are started now
+	runSlowPool(t, plan, func(f *fakeFleet) {
+		close(f.hello)
+		synctest.Wait()
+		f.mu.Lock()
+		f.hello = make(chan struct{}) // starts take long from now on
+		hello := f.hello
+		f.mu.Unlock()
+		for _, name := range []string{"resize/1", "resize/2", "resize/3", "resize/4"} {
+			f.retires(name)
+		}
+		pass(5 * time.Second)
+		if calls := f.calls("drain"); len(calls) > 0 {
+			t.Errorf("calls %q", calls)
+		}
+		close(hello)
+		pass(5 * time.Second)
+		if s := f.states(); s[StateReady] != 4 || len(s) != 1 {
+			t.Errorf("states %v", s)
+		}
+	})
+}
+
 // What a place had in the way of jobs goes to a successor that waits; the next worker
 // of that place takes none beside it.
 func TestCrashBesideALongLastJob(t *testing.T) {

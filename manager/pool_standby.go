@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -18,7 +19,7 @@ const (
 	handOverPatience = time.Second
 	// lastJobPatience is how long a worker that was let go counts as registered: one whose
 	// last job takes longer must not keep others from being replaced. One that rests waits
-	// as long for a successor where there is no room for any.
+	// as long for a successor where such workers leave no room for any.
 	lastJobPatience = 100 * time.Millisecond
 )
 
@@ -249,7 +250,7 @@ func (p *pool) letGo(ctx context.Context) {
 // soon.
 func (p *pool) replaced(w, successor *worker) bool {
 	switch {
-	case successor == nil && w.waited && w.restsAll() && len(p.cfg.records.free) < w.place.slots:
+	case successor == nil && w.waited && w.restsAll() && len(p.cfg.records.free) < w.place.slots && p.longLastJob():
 		return true // else it would rest until workers with long jobs end
 	case successor == nil || successor.proc == nil:
 		return p.retry.failures > 0
@@ -266,6 +267,14 @@ func (p *pool) replaced(w, successor *worker) bool {
 		}
 	}
 	return true
+}
+
+// longLastJob tells whether a worker that was let go is still there because of its last
+// job, and with it what a successor of another would need.
+func (p *pool) longLastJob() bool {
+	return slices.ContainsFunc(p.workers(), func(w *worker) bool {
+		return w.rests && w.letGo && w.waited && !w.left && !w.restsAll()
+	})
 }
 
 // drainRested tells a worker to leave that has decided to and rests until then. Its
