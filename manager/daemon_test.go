@@ -200,18 +200,7 @@ func TestKilledManager(t *testing.T) {
 			}
 			tasks = append(tasks, task)
 		}
-		admin := jobtest.NewAdmin(t, addr)
-		testutil.WaitFor(t, "all jobs run", func() bool {
-			list, err := admin.Status(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := 0
-			for _, s := range list {
-				n += s.Running
-			}
-			return n == 5
-		})
+		waitRunning(ctx, t, addr, 5)
 		d.signal(syscall.SIGKILL)
 		for i, task := range tasks {
 			got, err := task.Wait(ctx)
@@ -222,6 +211,23 @@ func TestKilledManager(t *testing.T) {
 		begun := time.Now()
 		d.allGone()
 		t.Logf("no worker was left %v after the last job", time.Since(begun))
+	})
+}
+
+// waitRunning waits until so many jobs run.
+func waitRunning(ctx context.Context, t *testing.T, addr string, want int) {
+	t.Helper()
+	admin := jobtest.NewAdmin(t, addr)
+	testutil.WaitFor(t, "all jobs run", func() bool {
+		list, err := admin.Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, s := range list {
+			n += s.Running
+		}
+		return n == want
 	})
 }
 
@@ -259,15 +265,26 @@ func TestTerminatedManager(t *testing.T) {
 }
 
 // TestLeftovers: a manager deals with workers of a dead one that do not leave by
-// themselves.
+// themselves. The worker is stopped when its manager is dead: one that is stopped by
+// then gets SIGHUP and SIGCONT from the kernel, see setpgid(2).
 func TestLeftovers(t *testing.T) {
 	addr := startEmbedded(t)
 	dir := runtimeDir(t)
-	plan := dedicated("echo", 2)
+	plan := dedicated("wait", 2)
 	plan.Functions[0].Grace = time.Second
 	cfg := daemonConfig{Addr: addr, Dir: dir, Pools: []PoolPlan{plan}}
 	first := startDaemon(t, cfg)
-	first.wait("ready", 2)
+	first.wait("connected", 2)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for range 2 { // so that neither leaves at once
+		if _, err := jobtest.NewClient(t, addr).Submit(ctx, gearclient.Request{Function: "wait", Workload: []byte("10m")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitRunning(ctx, t, addr, 2)
+	first.signal(syscall.SIGKILL)
+	<-first.over
 	stuck, err := strconv.Atoi(first.said("ready")[0])
 	if err != nil {
 		t.Fatal(err)
@@ -275,12 +292,9 @@ func TestLeftovers(t *testing.T) {
 	if err := syscall.Kill(stuck, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	first.signal(syscall.SIGKILL)
-	<-first.over
 	second := startDaemon(t, cfg)
 	second.wait("connected", 2)
-	second.wait("leftover", 1)
-	// On a busy machine the other one may still be about to leave, and be another.
+	second.wait("leftover", 2)
 	testutil.WaitFor(t, "the stuck one is killed", func() bool {
 		return slices.Contains(second.said("ended"), fmt.Sprintf("%d true", stuck))
 	})
