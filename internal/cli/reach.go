@@ -138,7 +138,7 @@ func (r *reach) choose(all []running, denied error) (*control.Client, error) {
 	case denied != nil:
 		return nil, r.explain(denied)
 	}
-	problem := "no manager of this user runs; start one: " + programName + " -c FILE"
+	problem := "no manager of this user runs where it is looked for without its config; say which: -c FILE, or start one: " + programName + " -c FILE"
 	if r.file != "" {
 		problem = fmt.Sprintf("no manager runs with this config (%s); start one: %s -c %s", absolute(r.file), programName, r.file)
 		if len(all) > 0 {

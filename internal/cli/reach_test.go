@@ -46,7 +46,7 @@ func TestChooseManager(t *testing.T) {
 		"by a link to it":       {file: link, all: []running{aManager(1, "/b.ini"), aManager(2, file)}, pid: 2},
 		"started by a link":     {file: file, all: []running{aManager(1, "/b.ini"), aManager(2, link)}, pid: 2},
 		"a file that is gone":   {file: "/gone.ini", all: []running{aManager(2, "/gone.ini")}, pid: 2},
-		"none":                  {code: 3, want: []string{"no manager of this user runs; start one: gearman-manager -c FILE"}},
+		"none":                  {code: 3, want: []string{"no manager of this user runs", "say which: -c FILE, or start one: gearman-manager -c FILE"}},
 		"none with the file":    {file: "/a b.ini", code: 3, want: []string{"no manager runs with this config (/a b.ini); start one"}},
 		"others": {
 			file: "/a.ini", all: []running{aManager(1, ""), aManager(2, file)}, code: 3,
@@ -106,10 +106,10 @@ func TestStatusTable(t *testing.T) {
 			{
 				Name: "resize", Kind: "plugin", Runs: true, Functions: []string{"resize"}, Failures: 2, NextTry: now.Add(3 * time.Second),
 				Workers: []control.Worker{
-					{Name: "resize/1", PID: 7, State: "ready", Ready: 1, Slots: 1, Done: 5, Failed: 1, Restarts: 2, Jobs: []control.Job{
+					{Name: "resize/1", PID: 7, State: "ready", Ready: 1, Slots: 1, Done: known(5, false), Failed: known(1, false), Restarts: 2, Jobs: []control.Job{
 						{Function: "resize", Handle: "H:\x1b]0;x\a:1", ForMS: 1500},
 					}},
-					{Name: "resize/2", State: "backoff", Slots: 1, Jobs: []control.Job{}},
+					{Name: "resize/2", State: "backoff", Slots: 1, Done: known(0, false), Failed: known(0, false), Jobs: []control.Job{}},
 				},
 			},
 			{Name: "own", Kind: "standalone", Runs: true, JobsUnknown: true, Workers: []control.Worker{{Name: "own/1", PID: 8, State: "ready", Slots: 1}}},
