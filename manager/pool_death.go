@@ -26,7 +26,7 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 	}
 	if failedStart(exitFacts{
 		ready: true, planned: w.retired != "", killed: w.killed, hadJob: count.begun > 0, jobs: len(jobs), uptime: now.Sub(w.ready),
-		least: p.cfg.plan.StartSeconds,
+		least: p.proves(),
 	}) {
 		p.failed(w, now)
 	} else {

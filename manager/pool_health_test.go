@@ -7,6 +7,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
+	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 func TestSilentWorkerIsKilled(t *testing.T) {
@@ -56,6 +57,9 @@ func TestStoppedWorkerIsKilled(t *testing.T) {
 		}
 		stop(one, true)
 		stop(two, true)
+		if s := f.status(); !s.Workers[0].Stopped {
+			t.Errorf("status %+v", s.Workers[0])
+		}
 		pass(stoppedGrace - time.Second)
 		stop(two, false)
 		pass(time.Second)
@@ -230,6 +234,22 @@ func TestStandaloneWithTooMuchMemoryIsKilled(t *testing.T) {
 		pass(standaloneMemoryEvery)
 		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Reason != string(killMemory) {
 			t.Errorf("kills %+v", kills)
+		}
+	})
+}
+
+// A standalone worker that has become ready has started: it may end when it wants to.
+func TestStandaloneThatEndsSoonHasStarted(t *testing.T) {
+	t.Parallel()
+	plan := onePlan(1)
+	plan.Kind = KindStandalone
+	runPool(t, plan, nil, func(f *fakeFleet) {
+		for range 5 {
+			f.worker("resize/1").end(supervisor.Exit{})
+			pass(restartSpacing + time.Millisecond)
+		}
+		if s := f.status(); s.Failures != 0 || f.started() != 6 {
+			t.Errorf("%d failures, %d starts", s.Failures, f.started())
 		}
 	})
 }

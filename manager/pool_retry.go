@@ -146,6 +146,15 @@ func fileID(info fs.FileInfo) uint64 {
 	return 0
 }
 
+// proves is how long a worker has to live after its hello for its start to count as a
+// success. A standalone one has done so before.
+func (p *pool) proves() time.Duration {
+	if !p.holds() {
+		return 0
+	}
+	return p.cfg.plan.StartSeconds
+}
+
 // proven notes that a worker works.
 func (p *pool) proven(w *worker) {
 	if w.proven {

@@ -53,8 +53,8 @@ func TestPoolFails(t *testing.T) {
 		if s := f.states(); s[StateFailed] != 3 {
 			t.Errorf("states %v", s)
 		}
-		if !f.status().GaveUp {
-			t.Error("the pool does not say that it gave up")
+		if s := f.status(); !s.GaveUp || !s.NextTry.IsZero() {
+			t.Errorf("gave up %v, next try %v; want no try", s.GaveUp, s.NextTry)
 		}
 		works.Store(true)
 		write(t, program, "mended")

@@ -194,7 +194,7 @@ func (p *pool) command(w *worker) host.Launch {
 func (p *pool) started(ctx context.Context, w *worker, proc process) {
 	now := time.Now()
 	w.proc, w.pid, w.ready = proc, proc.PID(), now
-	w.provenAt = now.Add(p.cfg.plan.StartSeconds)
+	w.provenAt = now.Add(p.proves())
 	w.patience = now.Add(handOverPatience)
 	if w.lifetime > 0 {
 		w.diesAt = now.Add(w.lifetime)

@@ -37,7 +37,7 @@ type PoolStatus struct {
 	Done        uint64 // jobs performed by all its workers, failed ones included
 	Failed      uint64
 	Failures    int       // starts that failed in a row
-	NextTry     time.Time // when the next start may be, if they fail
+	NextTry     time.Time // when the next start may be, if they fail; zero with GaveUp
 	GaveUp      bool      // none is, before the program changes or somebody says so
 }
 
@@ -59,6 +59,7 @@ type WorkerStatus struct {
 	Restarts int    // how often the place got another worker
 	LastExit string // how the one before ended; empty if there was none
 	Retires  string // why it leaves, if it does
+	Stopped  bool   // a signal has stopped it; it is killed unless it is continued
 }
 
 // status describes the pool. It is called by the loop.
@@ -67,7 +68,7 @@ func (p *pool) status() PoolStatus {
 	s.Runs = true
 	total := p.cfg.records.count(p.cfg.records.all())
 	s.Done, s.Failed, s.Failures = total.done, total.failed, p.retry.failures
-	if p.retry.failures > 0 {
+	if p.retry.failures > 0 && !p.retry.gaveUp {
 		s.NextTry = p.retry.at
 	}
 	s.GaveUp = p.retry.gaveUp
@@ -128,7 +129,7 @@ func (pl *place) status(name string, first int, state State) WorkerStatus {
 
 func (p *pool) workerStatus(w *worker) WorkerStatus {
 	s := w.place.status(w.name, w.first, w.state)
-	s.Slots = w.size()
+	s.Slots, s.Stopped = w.size(), !w.stoppedUntil.IsZero()
 	s.PID, s.Retires, s.Since = w.pid, w.retired, w.launched
 	if !w.ready.IsZero() {
 		s.Since = w.ready

@@ -98,19 +98,27 @@ func (f *runningFleet) Status() control.Status {
 func controlPool(p manager.PoolStatus) control.Pool {
 	out := control.Pool{
 		Name: p.Name, Shared: p.Shared, Kind: string(p.Kind), Functions: append([]string{}, p.Functions...), Slots: p.Slots,
-		Runs: p.Runs, JobsUnknown: p.JobsUnknown, Done: p.Done, Failed: p.Failed,
+		Runs: p.Runs, JobsUnknown: p.JobsUnknown, Done: known(p.Done, p.JobsUnknown), Failed: known(p.Failed, p.JobsUnknown),
 		Failures: p.Failures, NextTry: p.NextTry, GivenUp: p.GaveUp, Workers: []control.Worker{},
 	}
 	for _, w := range p.Workers {
-		out.Workers = append(out.Workers, controlWorker(w))
+		out.Workers = append(out.Workers, controlWorker(w, p.JobsUnknown))
 	}
 	return out
 }
 
-func controlWorker(w manager.WorkerStatus) control.Worker {
+// known is a count, or nil if it is not known.
+func known(n uint64, unknown bool) *uint64 {
+	if unknown {
+		return nil
+	}
+	return &n
+}
+
+func controlWorker(w manager.WorkerStatus, unknown bool) control.Worker {
 	out := control.Worker{
 		Name: w.Name, PID: w.PID, State: string(w.State), Slots: w.Slots, Ready: w.Ready, Servers: w.Servers, Since: w.Since,
-		Done: w.Done, Failed: w.Failed, Restarts: w.Restarts, LastExit: w.LastExit, Retires: w.Retires, Jobs: []control.Job{},
+		Stopped: w.Stopped, Done: known(w.Done, unknown), Failed: known(w.Failed, unknown), Restarts: w.Restarts, LastExit: w.LastExit, Retires: w.Retires, Jobs: []control.Job{},
 	}
 	for _, j := range w.Jobs {
 		out.Jobs = append(out.Jobs, control.Job{

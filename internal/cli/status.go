@@ -81,6 +81,14 @@ func statusTable(w io.Writer, s control.Status) error {
 	return err
 }
 
+// count is a number for people.
+func count(n *uint64) string {
+	if n == nil {
+		return "?"
+	}
+	return fmt.Sprint(*n)
+}
+
 func workerRow(p control.Pool, w control.Worker) []string {
 	pid := "-"
 	if w.PID != 0 {
@@ -90,12 +98,16 @@ func workerRow(p control.Pool, w control.Worker) []string {
 	for _, j := range w.Jobs {
 		jobs = append(jobs, fmt.Sprintf("%s %s for %v", j.Function, j.Handle, time.Duration(j.ForMS)*time.Millisecond))
 	}
-	done, failed, hand := fmt.Sprint(w.Done), fmt.Sprint(w.Failed), strings.Join(jobs, ", ")
+	hand := strings.Join(jobs, ", ")
 	if p.JobsUnknown {
-		done, failed, hand = "?", "?", "?"
+		hand = "?"
+	}
+	state, done, failed := w.State, count(w.Done), count(w.Failed)
+	if w.Stopped {
+		state += ", stopped"
 	}
 	return []string{
-		w.Name, p.Kind, pid, w.State, fmt.Sprintf("%d/%d", w.Ready, w.Slots), done, failed, fmt.Sprint(w.Restarts), hand,
+		w.Name, p.Kind, pid, state, fmt.Sprintf("%d/%d", w.Ready, w.Slots), done, failed, fmt.Sprint(w.Restarts), hand,
 	}
 }
 

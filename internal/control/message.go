@@ -37,11 +37,11 @@ type Pool struct {
 	Functions []string `json:"functions"`
 	Slots     int      `json:"slots"` // planned
 	Runs      bool     `json:"runs"`  // false: workers of this kind cannot be run
-	// JobsUnknown is true of workers that take their jobs by themselves: the counts and
-	// jobs below are not known of them.
+	// JobsUnknown is true of workers that take their jobs by themselves: the counts, which
+	// are null then, and the jobs below are not known of them.
 	JobsUnknown bool      `json:"jobs_unknown"`
-	Done        uint64    `json:"done"` // jobs of all its workers, failed ones included
-	Failed      uint64    `json:"failed"`
+	Done        *uint64   `json:"done"` // jobs of all its workers, failed ones included
+	Failed      *uint64   `json:"failed"`
 	Failures    int       `json:"failures"` // starts that failed in a row
 	NextTry     time.Time `json:"next_try,omitzero"`
 	GivenUp     bool      `json:"given_up"` // it is not tried again by itself
@@ -57,8 +57,9 @@ type Worker struct {
 	Ready    int       `json:"ready"`   // slots that are registered with a server
 	Servers  int       `json:"servers"` // servers that at least one slot is registered with
 	Since    time.Time `json:"since,omitzero"`
-	Done     uint64    `json:"done"` // jobs of this process, failed ones included
-	Failed   uint64    `json:"failed"`
+	Stopped  bool      `json:"stopped"` // a signal has stopped it
+	Done     *uint64   `json:"done"`    // jobs of this process, failed ones included; null: not known
+	Failed   *uint64   `json:"failed"`
 	Restarts int       `json:"restarts"`
 	LastExit string    `json:"last_exit,omitempty"` // how the one before ended
 	Retires  string    `json:"retires,omitempty"`   // why it leaves, if it does
