@@ -223,8 +223,38 @@ func (b *bridge) end(t *testing.T) {
 		for _, ev := range b.events {
 			t.Logf("event: %v", ev)
 		}
+		b.logUnread(t)
 		t.Logf("printed: %s", b.stdout.String())
 	}
+}
+
+// logUnread logs what the bridge said and nobody has taken.
+func (b *bridge) logUnread(t *testing.T) {
+	t.Helper()
+	for {
+		select {
+		case line, ok := <-b.lines:
+			if !ok {
+				return
+			}
+			t.Logf("not taken: %v", line)
+		default:
+			return
+		}
+	}
+}
+
+// String is for the log.
+func (l bridgeLine) String() string {
+	switch {
+	case l.refused != nil:
+		return "refused: " + *l.refused
+	case l.pong != nil:
+		return "pong"
+	case l.err != nil:
+		return l.err.Error()
+	}
+	return l.event.String()
 }
 
 // tell sends a line.
