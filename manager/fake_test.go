@@ -35,6 +35,7 @@ type fakeWorker struct {
 	busy     bool // does not leave before its job is done
 	stubborn bool // does not end when it is released
 	told     []*workerpb.SuspectJob
+	refuses  error         // of Go
 	mute     bool          // says nothing when it is to register
 	went     bool          // Go was called
 	hold     workerpb.Hold // as Go said last
@@ -98,6 +99,10 @@ func (w *fakeWorker) Drain(ctx context.Context, reason string) error {
 func (w *fakeWorker) Go(ctx context.Context, hold workerpb.Hold, slots uint32) error {
 	w.fleet.log("go %s %v %d", w.name, hold, slots)
 	w.mu.Lock()
+	if err := w.refuses; err != nil {
+		w.mu.Unlock()
+		return err
+	}
 	deaf, mute := w.deaf, w.mute
 	if !deaf {
 		w.went, w.hold, w.first = true, hold, slots

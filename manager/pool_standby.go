@@ -2,9 +2,11 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 )
 
@@ -229,7 +231,12 @@ func (p *pool) inTurn(ctx context.Context, w *worker, call func(context.Context)
 	w.telling = true
 	p.call(ctx, w, func(ctx context.Context) error {
 		err := call(ctx)
-		p.post(func() { w.telling = false })
+		p.post(func() {
+			w.telling = false
+			if err != nil && !errors.Is(err, host.ErrEnded) { // it would be held for ever
+				p.kill(w, killUnresponsive, err.Error())
+			}
+		})
 		return err
 	})
 }

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -170,6 +171,25 @@ func TestRetireeStaysUntilItsSuccessorIsRegistered(t *testing.T) {
 		pass(time.Millisecond) // a server that takes no new connections keeps nobody
 		if calls := f.calls("drain"); len(calls) != 1 {
 			t.Errorf("calls %v", calls)
+		}
+	})
+}
+
+// A standby that cannot be told to take jobs is no worker.
+func TestStandbyThatRefusesIsKilled(t *testing.T) {
+	t.Parallel()
+	runPool(t, limitedPlan(1), nil, func(f *fakeFleet) {
+		standby := f.worker("resize/2")
+		standby.mu.Lock()
+		standby.refuses = errors.New("no room for the message")
+		standby.mu.Unlock()
+		f.worker("resize/1").crash(syscall.SIGSEGV)
+		pass(time.Second)
+		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].PID != standby.pid {
+			t.Errorf("kills %+v", kills)
+		}
+		if diff := cmp.Diff(map[State]int{StateReady: 1, StateStandby: 1}, f.states()); diff != "" {
+			t.Error(diff)
 		}
 	})
 }
