@@ -56,6 +56,21 @@ func (w *fakeWorker) holds() workerpb.Hold {
 
 func (w *fakeWorker) takes() bool { return w.holds() == workerpb.Hold_HOLD_NONE }
 
+// stayBusy keeps the worker from leaving before the test says so.
+func (w *fakeWorker) stayBusy() { w.set(&w.busy) }
+
+// stayMute keeps it from saying that it is registered.
+func (w *fakeWorker) stayMute() { w.set(&w.mute) }
+
+// goDeaf keeps it from answering calls.
+func (w *fakeWorker) goDeaf() { w.set(&w.deaf) }
+
+func (w *fakeWorker) set(flag *bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*flag = true
+}
+
 func (w *fakeWorker) PID() int { return w.pid }
 func (w *fakeWorker) Hello() *workerpb.Hello {
 	return &workerpb.Hello{Pid: uint32(w.pid), Description: &workerpb.Description{Contract: 1}}

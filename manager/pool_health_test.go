@@ -14,9 +14,7 @@ func TestSilentWorkerIsKilled(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
-		w.mu.Lock()
-		w.deaf = true
-		w.mu.Unlock()
+		w.goDeaf()
 		w.ready(true)
 		pass(pingEvery + callTimeout)
 		kills := seen[WorkerKilled](f)
@@ -34,9 +32,7 @@ func TestBusyWorkerNeedNotAnswer(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(1), nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
-		w.mu.Lock()
-		w.deaf = true
-		w.mu.Unlock()
+		w.goDeaf()
 		w.ready(true)
 		next, _ := ask(f.pool, func() time.Time { return f.pool.pingAt })
 		pass(time.Until(next) + time.Second)
@@ -175,9 +171,7 @@ func TestStandaloneHasItsGrace(t *testing.T) {
 	plan.Kind = KindStandalone
 	runPool(t, plan, nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		w.stayBusy()
 		ask(f.pool, func() bool { f.pool.stop(f.t.Context()); return true })
 		pass(time.Minute - time.Second)
 		if kills := seen[WorkerKilled](f); len(kills) != 0 {
@@ -206,9 +200,7 @@ func TestStandaloneThatDoesNotHearIsKilled(t *testing.T) {
 	plan.Kind = KindStandalone
 	runPool(t, plan, nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		w.stayBusy()
 		w.retire("max_lifetime")
 		pass(time.Minute - time.Second)
 		if kills := seen[WorkerKilled](f); len(kills) != 0 {

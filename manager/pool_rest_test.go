@@ -15,9 +15,7 @@ func (f *fakeFleet) worksOn(names ...string) {
 	f.t.Helper()
 	for _, name := range names {
 		w := f.worker(name)
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		w.stayBusy()
 		w.ready(true)
 		w.begin("H:a:1")
 	}

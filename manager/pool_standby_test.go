@@ -83,12 +83,8 @@ func TestRetireeIsReplaced(t *testing.T) {
 		w, standby := f.worker("resize/1"), f.worker("resize/3")
 		w.ready(true)
 		standby.ready(false)
-		standby.mu.Lock()
-		standby.mute = true
-		standby.mu.Unlock()
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		standby.stayMute()
+		w.stayBusy()
 		w.begin("H:a:1")
 		w.retire("max_runs")
 		// It may register, but not take jobs: the retiree has one.
@@ -139,9 +135,7 @@ func TestRestedRetireeIsStopped(t *testing.T) {
 	t.Parallel()
 	runPool(t, limitedPlan(1), nil, func(f *fakeFleet) {
 		w, standby := f.worker("resize/1"), f.worker("resize/2")
-		standby.mu.Lock()
-		standby.mute = true
-		standby.mu.Unlock()
+		standby.stayMute()
 		w.ready(true)
 		w.retire("max_runs")
 		w.rest(0)
@@ -158,9 +152,7 @@ func TestRetireeStaysUntilItsSuccessorIsRegistered(t *testing.T) {
 	t.Parallel()
 	runPool(t, limitedPlan(1), nil, func(f *fakeFleet) {
 		w, standby := f.worker("resize/1"), f.worker("resize/2")
-		standby.mu.Lock()
-		standby.mute = true
-		standby.mu.Unlock()
+		standby.stayMute()
 		w.ready(true)
 		w.retire("max_runs")
 		w.rest(0)
@@ -218,9 +210,7 @@ func TestOnlyOneStandbyRegistersBeyondThePlan(t *testing.T) {
 	runPool(t, limitedPlan(3), nil, func(f *fakeFleet) {
 		one, two := f.worker("resize/1"), f.worker("resize/2")
 		for _, w := range []*fakeWorker{one, two} {
-			w.mu.Lock()
-			w.busy = true
-			w.mu.Unlock()
+			w.stayBusy()
 			w.ready(true)
 			w.begin("H:a:1")
 			w.retire("max_runs")
@@ -290,9 +280,7 @@ func TestSlotsFollowOneByOne(t *testing.T) {
 	plan.Concurrency, plan.Workers = 4, 2
 	runPool(t, plan, nil, func(f *fakeFleet) {
 		w := f.worker("resize/5") // of two slots
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		w.stayBusy()
 		w.ready(true)
 		w.beginIn(0, "H:a:1")
 		w.beginIn(1, "H:a:2")

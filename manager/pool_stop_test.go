@@ -47,9 +47,7 @@ func TestStopBusy(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		w.stayBusy()
 		w.begin("H:a:1")
 		synctest.Wait()
 		time.AfterFunc(3*time.Second, func() {
@@ -69,9 +67,7 @@ func TestStopGrace(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		w.stayBusy()
 		w.begin("H:a:1")
 		synctest.Wait()
 		if took := stopAndWait(f, nil); took != time.Minute {
@@ -97,9 +93,7 @@ func TestStopShortGrace(t *testing.T) {
 			plan.Functions[0].Grace = grace
 			runPool(t, plan, nil, func(f *fakeFleet) {
 				w := f.worker("resize/1")
-				w.mu.Lock()
-				w.busy = true
-				w.mu.Unlock()
+				w.stayBusy()
 				w.begin("H:a:1")
 				synctest.Wait()
 				if took := stopAndWait(f, nil); took != grace {
@@ -123,9 +117,7 @@ func TestStopHurry(t *testing.T) {
 			t.Parallel()
 			runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 				w := f.worker("resize/1")
-				w.mu.Lock()
-				w.busy = true
-				w.mu.Unlock()
+				w.stayBusy()
 				w.begin("H:a:1")
 				synctest.Wait()
 				took := stopAndWait(f, func(waited time.Duration) int { return c.levels[waited] })

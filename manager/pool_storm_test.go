@@ -158,9 +158,7 @@ func (s *storm) happen(w *fakeWorker) {
 	case k < 2:
 		w.crash(syscall.SIGSEGV)
 	case k == 2:
-		w.mu.Lock()
-		w.deaf = true
-		w.mu.Unlock()
+		w.goDeaf()
 	case k == 3 && !life.retired:
 		s.retire(w, []string{"signal", "timeout", "panic", "max_lifetime"}[s.n(4)])
 	case k < 16 && !life.retired && w.mayTake() > 0:

@@ -111,9 +111,7 @@ func TestRecordIsFreedAfterAllKnow(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 		w, neighbour := f.worker("resize/1"), f.worker("resize/2")
-		neighbour.mu.Lock()
-		neighbour.deaf = true
-		neighbour.mu.Unlock()
+		neighbour.goDeaf()
 		w.begin("H:a:1")
 		synctest.Wait()
 		w.crash(syscall.SIGSEGV)
@@ -222,9 +220,7 @@ func TestRetire(t *testing.T) {
 		pass(time.Second)
 		w := f.worker("resize/1")
 		w.begin("H:a:1")
-		w.mu.Lock()
-		w.busy = true
-		w.mu.Unlock()
+		w.stayBusy()
 		w.retire("max_runs")
 		synctest.Wait()
 		next := f.worker("resize/2") // a number of its own
@@ -256,9 +252,7 @@ func TestManyRetire(t *testing.T) {
 		pass(time.Second)
 		old := slices.Clone(f.workers)
 		for _, w := range old {
-			w.mu.Lock()
-			w.busy = true
-			w.mu.Unlock()
+			w.stayBusy()
 			w.begin("H:" + w.name)
 			w.retire("max_lifetime")
 		}
@@ -454,9 +448,7 @@ func TestTimeoutBesideDeafWorker(t *testing.T) {
 	t.Parallel()
 	runPool(t, timeoutPlan(config.Fail), nil, func(f *fakeFleet) {
 		deaf := f.worker("resize/2")
-		deaf.mu.Lock()
-		deaf.deaf = true
-		deaf.mu.Unlock()
+		deaf.goDeaf()
 		f.worker("resize/1").begin("H:a:stuck")
 		pass(10*time.Second + overdueSlack + crashNews)
 		if kills := seen[WorkerKilled](f); len(kills) != 1 || kills[0].Worker != "resize/1" || kills[0].Reason != string(killTimeout) {
@@ -494,9 +486,7 @@ func TestTimeoutOfAJobThatEnds(t *testing.T) {
 	t.Parallel()
 	runPool(t, timeoutPlan(config.Fail), nil, func(f *fakeFleet) {
 		w, neighbour := f.worker("resize/1"), f.worker("resize/2")
-		neighbour.mu.Lock()
-		neighbour.deaf = true
-		neighbour.mu.Unlock()
+		neighbour.goDeaf()
 		w.begin("H:a:1")
 		pass(10*time.Second + overdueSlack)
 		if told := seen[JobSuspected](f); len(told) != 1 {
