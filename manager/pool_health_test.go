@@ -143,26 +143,6 @@ func TestWorkerWithTooMuchMemoryIsKilled(t *testing.T) {
 	})
 }
 
-func TestStatmIsRead(t *testing.T) {
-	t.Parallel()
-	page := parseStatm("1 1 0 0 0 0 0", false)
-	if page < 4096 {
-		t.Errorf("a page has %d bytes", page)
-	}
-	const text = "90000 300 200 50 0 1000 0\n"
-	if got := parseStatm(text, false); got != 300*page {
-		t.Errorf("resident %d", got/page)
-	}
-	if got := parseStatm(text, true); got != 100*page {
-		t.Errorf("private %d", got/page)
-	}
-	for _, text := range []string{"", "1 2", "a b c", "1 1 x"} {
-		if got := parseStatm(text, true); got != 0 {
-			t.Errorf("%q gives %d", text, got)
-		}
-	}
-}
-
 // What a standalone program has in hand is not known: it has all of its function's grace,
 // also when it is told to leave before it counts as ready.
 func TestStandaloneHasItsGrace(t *testing.T) {

@@ -29,6 +29,9 @@ func ParseStat(data []byte) (startTime uint64, err error) {
 	return stat.startTime, err
 }
 
+// ParseStatm is what MemoryOf reads.
+func ParseStatm(text string) (Memory, error) { return parseStatm(text) }
+
 // LineSplitter gives the fuzzer what Output divides lines with.
 type LineSplitter struct{ s lineSplitter }
 

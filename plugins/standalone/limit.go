@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
+	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 // limit sets the limits of a worker, from the beginning or later.
@@ -55,10 +56,11 @@ func (w *Worker) memoryLimit() uint64 {
 
 // checkMemory looks whether the worker has more.
 func (w *Worker) checkMemory() {
-	size, ok := resident(w.PID())
-	if !ok {
-		return
+	m, err := supervisor.MemoryOf(w.PID())
+	if err != nil {
+		return // it has ended
 	}
+	size := m.Resident
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.memory > 0 && size >= w.memory {
