@@ -41,6 +41,8 @@ var ErrNothingToRun = errors.New("there is nothing to run")
 type Config struct {
 	// Settings is the config file. Required.
 	Settings *config.Config
+	// Reload reads the config again, with the same command line. If it is nil, Settings hold for good.
+	Reload func(context.Context) (*config.Config, []config.Problem)
 	// Servers are the job servers, as host:port. Those of Settings if nil.
 	Servers []string
 	// Plan is what to run. If it is nil, Start looks for the programs and makes one.

@@ -27,6 +27,11 @@ type PoolPlan struct {
 	Program string
 	// Version is what a plugin says of itself.
 	Version string
+	// Run is the path of what is executed instead of Program, the private copy of a plugin; empty where Program itself is.
+	Run string
+	// Hash is that of the [Program]; of a pool of several programs one hash over all of theirs. Two workers of a pool with the same hash run
+	// the same code.
+	Hash string
 	// Functions are in order of registration: highest priority first, then by name. Only where GearmanManager would start shared workers
 	// that perform nothing is it empty; Workers is 0 then.
 	Functions []FunctionPlan
@@ -34,6 +39,8 @@ type PoolPlan struct {
 	Slots int
 	// Concurrency is the slots of one worker. The last worker has fewer where they do not divide Slots.
 	Concurrency int
+	// ReloadBatch is how many workers are replaced at a time when code is reloaded, at least 1.
+	ReloadBatch int
 	// Workers is the number of processes.
 	Workers int
 	// MaxRuns is the jobs after which a worker retires, MaxLifetime the age, RestartSplay the most by which it is longer at random. 0 is off.
@@ -78,6 +85,10 @@ type FunctionPlan struct {
 	JobAttempts int
 	// Priority is -5 to 5.
 	Priority int
+	// Slow is how long a job may take before it is logged as slow, 0 for never.
+	Slow time.Duration
+	// Hash is that of the [Program] that performs it.
+	Hash string
 }
 
 // NewPlan counts the slots of each function and puts them into pools. It is a pure function of its arguments. Each problem concerns one

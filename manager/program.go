@@ -33,6 +33,11 @@ type Program struct {
 	Version string
 	// Pear is set for a PHP file in the style of PEAR's Net_Gearman (mode = pear).
 	Pear bool
+	// Run is the path of what is executed: the private copy of a plugin. Empty where Path itself is.
+	Run string
+	// Hash is the SHA-256 of the program's content, of the files that its functions' watch names included, in hexadecimal digits; empty
+	// where that is not known.
+	Hash string
 	// Broken is set where a problem says why the program cannot be run. It is not planned, but its functions are known.
 	Broken bool
 	// Origin says where the config names the program: a command line, a mode, or worker_dir.

@@ -4,14 +4,25 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/config"
 )
 
 // Snapshot is the fleet at one moment. It is a value of its own that never
 // changes.
 type Snapshot struct {
 	At      time.Time
+	Reload  ReloadStatus
 	Servers []ServerStatus
 	Pools   []PoolStatus // as in the plan
+}
+
+// ReloadStatus is what is known of changes of config and programs.
+type ReloadStatus struct {
+	At       time.Time        // of the last reload that changed something; zero: none did
+	Problems []config.Problem // of config and programs as the disk holds them; with errors in the config the one before holds
+	Refused  bool             // the config on disk has errors and does not hold
+	Polling  string           // why changes are only looked for twice a minute; empty if they are told
 }
 
 // ServerStatus is a job server as the fleet sees it.
@@ -28,7 +39,17 @@ type PoolStatus struct {
 	Shared    bool
 	Kind      Kind
 	Functions []string
-	Slots     int  // planned
+	Slots     int    // planned
+	Origin    string // where that number comes from, for people
+	Scaled    bool   // it was scaled by hand
+	Program   string // path; empty for a pool of several
+	Version   string // that the program says it has
+	Hash      string // of the code that new workers run
+	Paused    []string
+	Drained   []string // functions whose workers were told to leave by hand
+	Outdated  int      // workers that run another code or other settings than new ones
+	Fault     string   // why a change of the pool is not applied; empty if there is none
+	Leaving   bool     // it is not in the plan any more
 	Runs      bool // false: workers of this kind are not run yet
 	Workers   []WorkerStatus
 	// JobsUnknown is set for standalone workers: Done, Failed and the jobs in hand are
@@ -59,6 +80,10 @@ type WorkerStatus struct {
 	Restarts int    // how often the place got another worker
 	LastExit string // how the one before ended; empty if there was none
 	Retires  string // why it leaves, if it does
+	Version  string // that its program says it has
+	Hash     string // of its code
+	Outdated bool   // it is to be replaced
+	RSS      int64  // bytes of memory of its own; 0: not known
 	Stopped  bool   // a signal has stopped it; it is killed unless it is continued
 }
 

@@ -355,7 +355,9 @@ type Function struct {
 	// What to start for each job; for exec workers.
 	Command []string `protobuf:"bytes,6,rep,name=command,proto3" json:"command,omitempty"`
 	// Where the code of the function is; for PHP workers.
-	Source        *Source `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	Source *Source `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"`
+	// Milliseconds after which a job counts as slow, see SlowJob; 0: none does.
+	SlowMs        uint64 `protobuf:"varint,8,opt,name=slow_ms,json=slowMs,proto3" json:"slow_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -437,6 +439,13 @@ func (x *Function) GetSource() *Source {
 		return x.Source
 	}
 	return nil
+}
+
+func (x *Function) GetSlowMs() uint64 {
+	if x != nil {
+		return x.SlowMs
+	}
+	return 0
 }
 
 // Source says which code of a file performs a function.
@@ -649,7 +658,9 @@ type RunRequest struct {
 	Hold      Hold          `protobuf:"varint,10,opt,name=hold,proto3,enum=gearmanmanager.worker.v1.Hold" json:"hold,omitempty"`
 	// True: a worker that retires because of its jobs done, its age, its memory or
 	// a panic rests until Drain, see Retiring. False: it leaves by itself.
-	Rests         bool `protobuf:"varint,11,opt,name=rests,proto3" json:"rests,omitempty"`
+	Rests bool `protobuf:"varint,11,opt,name=rests,proto3" json:"rests,omitempty"`
+	// Functions that begin paused, as if Pause had been called.
+	Paused        []string `protobuf:"bytes,12,rep,name=paused,proto3" json:"paused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -759,6 +770,13 @@ func (x *RunRequest) GetRests() bool {
 		return x.Rests
 	}
 	return false
+}
+
+func (x *RunRequest) GetPaused() []string {
+	if x != nil {
+		return x.Paused
+	}
+	return nil
 }
 
 type GoRequest struct {
@@ -1433,6 +1451,7 @@ type Event struct {
 	//	*Event_JobCrashed
 	//	*Event_Undelivered
 	//	*Event_Rested
+	//	*Event_SlowJob
 	Event         isEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1574,6 +1593,15 @@ func (x *Event) GetRested() *Rested {
 	return nil
 }
 
+func (x *Event) GetSlowJob() *SlowJob {
+	if x != nil {
+		if x, ok := x.Event.(*Event_SlowJob); ok {
+			return x.SlowJob
+		}
+	}
+	return nil
+}
+
 type isEvent_Event interface {
 	isEvent_Event()
 }
@@ -1622,6 +1650,10 @@ type Event_Rested struct {
 	Rested *Rested `protobuf:"bytes,11,opt,name=rested,proto3,oneof"`
 }
 
+type Event_SlowJob struct {
+	SlowJob *SlowJob `protobuf:"bytes,12,opt,name=slow_job,json=slowJob,proto3,oneof"`
+}
+
 func (*Event_Hello) isEvent_Event() {}
 
 func (*Event_Ready) isEvent_Event() {}
@@ -1643,6 +1675,8 @@ func (*Event_JobCrashed) isEvent_Event() {}
 func (*Event_Undelivered) isEvent_Event() {}
 
 func (*Event_Rested) isEvent_Event() {}
+
+func (*Event_SlowJob) isEvent_Event() {}
 
 // Hello is the first event: Init is done and connecting begins.
 type Hello struct {
@@ -2336,6 +2370,93 @@ func (x *Undelivered) GetError() string {
 	return ""
 }
 
+// SlowJob: a job has ended that took longer than its function's slow_ms.
+type SlowJob struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Slot     uint32                 `protobuf:"varint,1,opt,name=slot,proto3" json:"slot,omitempty"`
+	Job      *JobID                 `protobuf:"bytes,2,opt,name=job,proto3" json:"job,omitempty"`
+	Function string                 `protobuf:"bytes,3,opt,name=function,proto3" json:"function,omitempty"`
+	TookMs   uint64                 `protobuf:"varint,4,opt,name=took_ms,json=tookMs,proto3" json:"took_ms,omitempty"`
+	// Size of its workload.
+	WorkloadBytes uint64 `protobuf:"varint,5,opt,name=workload_bytes,json=workloadBytes,proto3" json:"workload_bytes,omitempty"`
+	// True if it failed.
+	Failed        bool `protobuf:"varint,6,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlowJob) Reset() {
+	*x = SlowJob{}
+	mi := &file_workerpb_worker_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlowJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlowJob) ProtoMessage() {}
+
+func (x *SlowJob) ProtoReflect() protoreflect.Message {
+	mi := &file_workerpb_worker_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlowJob.ProtoReflect.Descriptor instead.
+func (*SlowJob) Descriptor() ([]byte, []int) {
+	return file_workerpb_worker_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SlowJob) GetSlot() uint32 {
+	if x != nil {
+		return x.Slot
+	}
+	return 0
+}
+
+func (x *SlowJob) GetJob() *JobID {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *SlowJob) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *SlowJob) GetTookMs() uint64 {
+	if x != nil {
+		return x.TookMs
+	}
+	return 0
+}
+
+func (x *SlowJob) GetWorkloadBytes() uint64 {
+	if x != nil {
+		return x.WorkloadBytes
+	}
+	return 0
+}
+
+func (x *SlowJob) GetFailed() bool {
+	if x != nil {
+		return x.Failed
+	}
+	return false
+}
+
 var File_workerpb_worker_proto protoreflect.FileDescriptor
 
 const file_workerpb_worker_proto_rawDesc = "" +
@@ -2349,7 +2470,7 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\x03any\x18\x04 \x01(\bR\x03any\"8\n" +
 	"\x06Server\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\rR\x05index\"\xa9\x02\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\"\xc2\x02\n" +
 	"\bFunction\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1d\n" +
@@ -2359,7 +2480,8 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"on_timeout\x18\x04 \x01(\x0e2#.gearmanmanager.worker.v1.OnTimeoutR\tonTimeout\x12<\n" +
 	"\bon_crash\x18\x05 \x01(\x0e2!.gearmanmanager.worker.v1.OnCrashR\aonCrash\x12\x18\n" +
 	"\acommand\x18\x06 \x03(\tR\acommand\x128\n" +
-	"\x06source\x18\a \x01(\v2 .gearmanmanager.worker.v1.SourceR\x06source\"H\n" +
+	"\x06source\x18\a \x01(\v2 .gearmanmanager.worker.v1.SourceR\x06source\x12\x17\n" +
+	"\aslow_ms\x18\b \x01(\x04R\x06slowMs\"H\n" +
 	"\x06Source\x12\x12\n" +
 	"\x04file\x18\x01 \x01(\tR\x04file\x12\x16\n" +
 	"\x06symbol\x18\x02 \x01(\tR\x06symbol\x12\x12\n" +
@@ -2372,7 +2494,7 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\bmax_data\x18\x04 \x01(\x04R\amaxData\";\n" +
 	"\x04Slot\x12\x1b\n" +
 	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x16\n" +
-	"\x06record\x18\x02 \x01(\rR\x06record\"\xf9\x03\n" +
+	"\x06record\x18\x02 \x01(\rR\x06record\"\x91\x04\n" +
 	"\n" +
 	"RunRequest\x12\x1a\n" +
 	"\bcontract\x18\x01 \x01(\rR\bcontract\x12\x16\n" +
@@ -2387,7 +2509,8 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\bsuspects\x18\t \x03(\v2$.gearmanmanager.worker.v1.SuspectJobR\bsuspects\x122\n" +
 	"\x04hold\x18\n" +
 	" \x01(\x0e2\x1e.gearmanmanager.worker.v1.HoldR\x04hold\x12\x14\n" +
-	"\x05rests\x18\v \x01(\bR\x05rests\"U\n" +
+	"\x05rests\x18\v \x01(\bR\x05rests\x12\x16\n" +
+	"\x06paused\x18\f \x03(\tR\x06paused\"U\n" +
 	"\tGoRequest\x122\n" +
 	"\x04hold\x18\x01 \x01(\x0e2\x1e.gearmanmanager.worker.v1.HoldR\x04hold\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\rR\x05slots\"\xb5\x02\n" +
@@ -2426,7 +2549,7 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\x04Pong\"\x06\n" +
 	"\x04Done\"&\n" +
 	"\fDrainRequest\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"\x9f\x05\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"\xdf\x05\n" +
 	"\x05Event\x127\n" +
 	"\x05hello\x18\x01 \x01(\v2\x1f.gearmanmanager.worker.v1.HelloH\x00R\x05hello\x127\n" +
 	"\x05ready\x18\x02 \x01(\v2\x1f.gearmanmanager.worker.v1.ReadyH\x00R\x05ready\x124\n" +
@@ -2440,7 +2563,8 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"jobCrashed\x12I\n" +
 	"\vundelivered\x18\n" +
 	" \x01(\v2%.gearmanmanager.worker.v1.UndeliveredH\x00R\vundelivered\x12:\n" +
-	"\x06rested\x18\v \x01(\v2 .gearmanmanager.worker.v1.RestedH\x00R\x06restedB\a\n" +
+	"\x06rested\x18\v \x01(\v2 .gearmanmanager.worker.v1.RestedH\x00R\x06rested\x12>\n" +
+	"\bslow_job\x18\f \x01(\v2!.gearmanmanager.worker.v1.SlowJobH\x00R\aslowJobB\a\n" +
 	"\x05event\"b\n" +
 	"\x05Hello\x12\x10\n" +
 	"\x03pid\x18\x01 \x01(\rR\x03pid\x12G\n" +
@@ -2487,7 +2611,14 @@ const file_workerpb_worker_proto_rawDesc = "" +
 	"\vUndelivered\x121\n" +
 	"\x03job\x18\x01 \x01(\v2\x1f.gearmanmanager.worker.v1.JobIDR\x03job\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error*>\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\xc4\x01\n" +
+	"\aSlowJob\x12\x12\n" +
+	"\x04slot\x18\x01 \x01(\rR\x04slot\x121\n" +
+	"\x03job\x18\x02 \x01(\v2\x1f.gearmanmanager.worker.v1.JobIDR\x03job\x12\x1a\n" +
+	"\bfunction\x18\x03 \x01(\tR\bfunction\x12\x17\n" +
+	"\atook_ms\x18\x04 \x01(\x04R\x06tookMs\x12%\n" +
+	"\x0eworkload_bytes\x18\x05 \x01(\x04R\rworkloadBytes\x12\x16\n" +
+	"\x06failed\x18\x06 \x01(\bR\x06failed*>\n" +
 	"\x04Hold\x12\r\n" +
 	"\tHOLD_NONE\x10\x00\x12\x13\n" +
 	"\x0fHOLD_REGISTERED\x10\x01\x12\x12\n" +
@@ -2522,7 +2653,7 @@ func file_workerpb_worker_proto_rawDescGZIP() []byte {
 }
 
 var file_workerpb_worker_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_workerpb_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_workerpb_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_workerpb_worker_proto_goTypes = []any{
 	(Hold)(0),               // 0: gearmanmanager.worker.v1.Hold
 	(OnTimeout)(0),          // 1: gearmanmanager.worker.v1.OnTimeout
@@ -2561,6 +2692,7 @@ var file_workerpb_worker_proto_goTypes = []any{
 	(*Log)(nil),             // 34: gearmanmanager.worker.v1.Log
 	(*JobCrashed)(nil),      // 35: gearmanmanager.worker.v1.JobCrashed
 	(*Undelivered)(nil),     // 36: gearmanmanager.worker.v1.Undelivered
+	(*SlowJob)(nil),         // 37: gearmanmanager.worker.v1.SlowJob
 }
 var file_workerpb_worker_proto_depIdxs = []int32{
 	1,  // 0: gearmanmanager.worker.v1.Function.on_timeout:type_name -> gearmanmanager.worker.v1.OnTimeout
@@ -2594,33 +2726,35 @@ var file_workerpb_worker_proto_depIdxs = []int32{
 	35, // 28: gearmanmanager.worker.v1.Event.job_crashed:type_name -> gearmanmanager.worker.v1.JobCrashed
 	36, // 29: gearmanmanager.worker.v1.Event.undelivered:type_name -> gearmanmanager.worker.v1.Undelivered
 	31, // 30: gearmanmanager.worker.v1.Event.rested:type_name -> gearmanmanager.worker.v1.Rested
-	4,  // 31: gearmanmanager.worker.v1.Hello.description:type_name -> gearmanmanager.worker.v1.Description
-	33, // 32: gearmanmanager.worker.v1.Left.counters:type_name -> gearmanmanager.worker.v1.Counters
-	17, // 33: gearmanmanager.worker.v1.JobCrashed.job:type_name -> gearmanmanager.worker.v1.JobID
-	17, // 34: gearmanmanager.worker.v1.Undelivered.job:type_name -> gearmanmanager.worker.v1.JobID
-	3,  // 35: gearmanmanager.worker.v1.Worker.Describe:input_type -> gearmanmanager.worker.v1.DescribeRequest
-	10, // 36: gearmanmanager.worker.v1.Worker.Run:input_type -> gearmanmanager.worker.v1.RunRequest
-	11, // 37: gearmanmanager.worker.v1.Worker.Go:input_type -> gearmanmanager.worker.v1.GoRequest
-	12, // 38: gearmanmanager.worker.v1.Worker.Set:input_type -> gearmanmanager.worker.v1.Settings
-	16, // 39: gearmanmanager.worker.v1.Worker.Pause:input_type -> gearmanmanager.worker.v1.FunctionNames
-	16, // 40: gearmanmanager.worker.v1.Worker.Resume:input_type -> gearmanmanager.worker.v1.FunctionNames
-	19, // 41: gearmanmanager.worker.v1.Worker.Suspect:input_type -> gearmanmanager.worker.v1.Suspects
-	20, // 42: gearmanmanager.worker.v1.Worker.Ping:input_type -> gearmanmanager.worker.v1.PingRequest
-	23, // 43: gearmanmanager.worker.v1.Worker.Drain:input_type -> gearmanmanager.worker.v1.DrainRequest
-	4,  // 44: gearmanmanager.worker.v1.Worker.Describe:output_type -> gearmanmanager.worker.v1.Description
-	24, // 45: gearmanmanager.worker.v1.Worker.Run:output_type -> gearmanmanager.worker.v1.Event
-	22, // 46: gearmanmanager.worker.v1.Worker.Go:output_type -> gearmanmanager.worker.v1.Done
-	22, // 47: gearmanmanager.worker.v1.Worker.Set:output_type -> gearmanmanager.worker.v1.Done
-	22, // 48: gearmanmanager.worker.v1.Worker.Pause:output_type -> gearmanmanager.worker.v1.Done
-	22, // 49: gearmanmanager.worker.v1.Worker.Resume:output_type -> gearmanmanager.worker.v1.Done
-	22, // 50: gearmanmanager.worker.v1.Worker.Suspect:output_type -> gearmanmanager.worker.v1.Done
-	21, // 51: gearmanmanager.worker.v1.Worker.Ping:output_type -> gearmanmanager.worker.v1.Pong
-	22, // 52: gearmanmanager.worker.v1.Worker.Drain:output_type -> gearmanmanager.worker.v1.Done
-	44, // [44:53] is the sub-list for method output_type
-	35, // [35:44] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	37, // 31: gearmanmanager.worker.v1.Event.slow_job:type_name -> gearmanmanager.worker.v1.SlowJob
+	4,  // 32: gearmanmanager.worker.v1.Hello.description:type_name -> gearmanmanager.worker.v1.Description
+	33, // 33: gearmanmanager.worker.v1.Left.counters:type_name -> gearmanmanager.worker.v1.Counters
+	17, // 34: gearmanmanager.worker.v1.JobCrashed.job:type_name -> gearmanmanager.worker.v1.JobID
+	17, // 35: gearmanmanager.worker.v1.Undelivered.job:type_name -> gearmanmanager.worker.v1.JobID
+	17, // 36: gearmanmanager.worker.v1.SlowJob.job:type_name -> gearmanmanager.worker.v1.JobID
+	3,  // 37: gearmanmanager.worker.v1.Worker.Describe:input_type -> gearmanmanager.worker.v1.DescribeRequest
+	10, // 38: gearmanmanager.worker.v1.Worker.Run:input_type -> gearmanmanager.worker.v1.RunRequest
+	11, // 39: gearmanmanager.worker.v1.Worker.Go:input_type -> gearmanmanager.worker.v1.GoRequest
+	12, // 40: gearmanmanager.worker.v1.Worker.Set:input_type -> gearmanmanager.worker.v1.Settings
+	16, // 41: gearmanmanager.worker.v1.Worker.Pause:input_type -> gearmanmanager.worker.v1.FunctionNames
+	16, // 42: gearmanmanager.worker.v1.Worker.Resume:input_type -> gearmanmanager.worker.v1.FunctionNames
+	19, // 43: gearmanmanager.worker.v1.Worker.Suspect:input_type -> gearmanmanager.worker.v1.Suspects
+	20, // 44: gearmanmanager.worker.v1.Worker.Ping:input_type -> gearmanmanager.worker.v1.PingRequest
+	23, // 45: gearmanmanager.worker.v1.Worker.Drain:input_type -> gearmanmanager.worker.v1.DrainRequest
+	4,  // 46: gearmanmanager.worker.v1.Worker.Describe:output_type -> gearmanmanager.worker.v1.Description
+	24, // 47: gearmanmanager.worker.v1.Worker.Run:output_type -> gearmanmanager.worker.v1.Event
+	22, // 48: gearmanmanager.worker.v1.Worker.Go:output_type -> gearmanmanager.worker.v1.Done
+	22, // 49: gearmanmanager.worker.v1.Worker.Set:output_type -> gearmanmanager.worker.v1.Done
+	22, // 50: gearmanmanager.worker.v1.Worker.Pause:output_type -> gearmanmanager.worker.v1.Done
+	22, // 51: gearmanmanager.worker.v1.Worker.Resume:output_type -> gearmanmanager.worker.v1.Done
+	22, // 52: gearmanmanager.worker.v1.Worker.Suspect:output_type -> gearmanmanager.worker.v1.Done
+	21, // 53: gearmanmanager.worker.v1.Worker.Ping:output_type -> gearmanmanager.worker.v1.Pong
+	22, // 54: gearmanmanager.worker.v1.Worker.Drain:output_type -> gearmanmanager.worker.v1.Done
+	46, // [46:55] is the sub-list for method output_type
+	37, // [37:46] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_workerpb_worker_proto_init() }
@@ -2641,6 +2775,7 @@ func file_workerpb_worker_proto_init() {
 		(*Event_JobCrashed)(nil),
 		(*Event_Undelivered)(nil),
 		(*Event_Rested)(nil),
+		(*Event_SlowJob)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2648,7 +2783,7 @@ func file_workerpb_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_workerpb_worker_proto_rawDesc), len(file_workerpb_worker_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
