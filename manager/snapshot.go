@@ -50,7 +50,7 @@ type PoolStatus struct {
 	Outdated  int      // workers that run another code or other settings than new ones
 	Fault     string   // why a change of the pool is not applied; empty if there is none
 	Leaving   bool     // it is not in the plan any more
-	Runs      bool // false: workers of this kind are not run yet
+	Runs      bool     // false: workers of this kind are not run yet
 	Workers   []WorkerStatus
 	// JobsUnknown is set for standalone workers: Done, Failed and the jobs in hand are
 	// not known of them.
