@@ -11,6 +11,8 @@ import (
 // The zero value is not usable; [Load] and [Parse] make one. Slices that it returns belong to the caller.
 type Config struct {
 	file     string
+	files    []string
+	patterns []string
 	cwd      string
 	keys     table
 	values   map[place]value
@@ -167,16 +169,25 @@ func (c *Config) LogFile() string { return get[string](c, GlobalSection, "log_fi
 // PidFile returns the absolute path of the pid file, or nothing.
 func (c *Config) PidFile() string { return get[string](c, GlobalSection, "pid_file") }
 
+// ControlSocket returns the absolute path of the socket for commands, empty when one has to be chosen.
+func (c *Config) ControlSocket() string { return get[string](c, GlobalSection, "control_socket") }
+
+// ControlOwner returns the name or number of the user who owns that socket, empty when that is left as it is.
+func (c *Config) ControlOwner() string { return get[string](c, GlobalSection, "control_owner") }
+
+// ControlGroup returns the name or number of the group whose members may use that socket, empty when that is left as it is.
+func (c *Config) ControlGroup() string { return get[string](c, GlobalSection, "control_group") }
+
 // User returns the user to run as, or nothing.
 func (c *Config) User() string { return get[string](c, GlobalSection, "user") }
 
 // Daemon reports whether the manager is to run in the background.
 func (c *Config) Daemon() bool { return get[bool](c, GlobalSection, "daemon") }
 
-// AutoUpdate reports whether workers are replaced when their program changes.
+// AutoUpdate reports whether workers are replaced by themselves when their program changes.
 func (c *Config) AutoUpdate() bool { return get[bool](c, GlobalSection, "auto_update") }
 
-// ReloadConfig reports whether a changed config file is applied.
+// ReloadConfig reports whether a changed config file is applied by itself.
 func (c *Config) ReloadConfig() bool { return get[bool](c, GlobalSection, "reload_config") }
 
 // Function returns what holds for a function, whether it has a section or not.

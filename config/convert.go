@@ -53,7 +53,7 @@ func (k Key) convert(it *item, cwd string) (any, error) {
 	case Path:
 		return k.path(text, cwd)
 	case PathList:
-		return paths(it, cwd)
+		return k.paths(it, cwd)
 	case NameList:
 		return names(it)
 	case HostList:

@@ -62,6 +62,16 @@ func (f Function) Concurrency() int { return get[int](f.config, f.name, "concurr
 // Timeout returns how long a job may take; 0 is no limit.
 func (f Function) Timeout() time.Duration { return get[time.Duration](f.config, f.name, "timeout") }
 
+// Slow returns how long a job may take before it is logged as slow; 0 is for ever.
+func (f Function) Slow() time.Duration { return get[time.Duration](f.config, f.name, "slow") }
+
+// Watch returns the absolute patterns of the files that the program depends on, as [path/filepath.Match] takes them; nil when there are
+// none.
+func (f Function) Watch() []string { return slices.Clone(get[[]string](f.config, f.name, "watch")) }
+
+// ReloadBatch returns how many workers are replaced at the same time, at least 1.
+func (f Function) ReloadBatch() int { return get[int](f.config, f.name, "reload_batch") }
+
 // OnTimeout returns [Fail] or [Reissue].
 func (f Function) OnTimeout() string { return get[string](f.config, f.name, "on_timeout") }
 

@@ -92,7 +92,7 @@ const Unlimited = "unlimited"
 
 // Keys returns the table of all keys, in the order of the reference. The caller owns the slice.
 func Keys() []Key {
-	return slices.Concat(programKeys(), countKeys(), jobKeys(), lifeKeys(), startKeys(), limitKeys(), processKeys())
+	return slices.Concat(programKeys(), countKeys(), jobKeys(), lifeKeys(), startKeys(), changeKeys(), limitKeys(), processKeys())
 }
 
 // programKeys are about what is run.
@@ -218,6 +218,10 @@ func jobKeys() []Key {
 			}},
 		},
 		{
+			Name: "slow", Where: Both, Type: Seconds, Unit: "seconds", Default: "0", Ours: true,
+			Doc: "Jobs that take longer than this are logged when they have ended; 0 is none.",
+		},
+		{
 			Name: "max_job_size", Where: Global, Type: Size, Unit: "bytes", Default: "64M", Min: 1, Max: maxJob, Ours: true,
 			Doc: "The largest workload and result; a job over it is answered with an exception that names both sizes.",
 		},
@@ -312,15 +316,37 @@ func startKeys() []Key {
 				Do:   "set it if the servers that workers connect to cannot take them all at once",
 			}},
 		},
+	}
+}
+
+// changeKeys are about what happens when files change while the fleet runs.
+func changeKeys() []Key {
+	return []Key{
 		{
 			Name: "auto_update", Where: Global, Type: Bool, Default: "off", Flag: "a",
-			Doc:    "Replace workers when their program changes.",
-			NotYet: "has no effect yet: programs are not watched, restart the manager to run new code",
+			Doc: "Run new code by itself when a program changes; when off, \"gearman-manager reload\" or SIGHUP has to ask for it. Programs that are new or gone are noticed in any case.",
+			Differences: []Difference{{
+				When: WhenOn,
+				What: "there all workers left when one of their files had a new time, which was looked at every 5 seconds; here only the workers of a program leave whose content has changed, at once, and one by one behind new ones that are ready",
+				Do:   "name files that workers include in watch, they were not seen there either",
+			}},
 		},
 		{
 			Name: "reload_config", Where: Global, Type: Bool, Default: "on", Ours: true,
-			Doc:    "Apply a changed config file without a restart.",
-			NotYet: "has no effect yet: the config file is read once, restart the manager to apply a change",
+			Doc: "Apply a changed config file by itself; when off, \"gearman-manager reload\" or SIGHUP has to ask for it. One with errors changes nothing.",
+			Differences: []Difference{{
+				When: WhenUnset,
+				What: "there the config file was read once; here a change of it is applied at once, if it has no errors, and only to the workers that it is about",
+				Do:   "set reload_config = off if that is not wanted",
+			}},
+		},
+		{
+			Name: "watch", Where: Both, Type: PathList, Ours: true,
+			Doc: "Files that a program depends on, such as a library's: when one of them changes, is new or gone, the program counts as changed. Each may be a pattern with *, ? and [a-z]; a relative one is seen from the working directory at start. A function's own list takes the place of the one in [GearmanManager].",
+		},
+		{
+			Name: "reload_batch", Where: Both, Type: Number, Unit: "workers", Default: "1", Min: 1, Max: maxCount, Ours: true,
+			Doc: "Workers of a pool that are replaced at the same time when its code has changed, once the first new one is ready.",
 		},
 	}
 }
@@ -377,13 +403,23 @@ func processKeys() []Key {
 		},
 		{
 			Name: "log_file", Where: Global, Type: Path, Flag: "l",
-			Doc:    "File to log to, or the word syslog.",
-			NotYet: "has no effect yet: the log goes to standard error",
+			Doc: "File to log to, or the word syslog; standard error when not set.",
 		},
 		{
 			Name: "pid_file", Where: Global, Type: Path, Flag: "P",
-			Doc:    "File that holds the process id of the manager.",
-			NotYet: "has no effect yet: no pid file is written",
+			Doc: "File that holds the process id of the manager, and is locked while it runs, so that it is not started twice.",
+		},
+		{
+			Name: "control_socket", Where: Global, Type: Path, Ours: true,
+			Doc: "Unix socket on which the manager takes commands such as status and reload; when not set, it is in the runtime directory. Its path ends at 107 bytes.",
+		},
+		{
+			Name: "control_owner", Where: Global, Type: Text, Ours: true,
+			Doc: "User who owns the control socket, and may give commands; the one that the manager runs as when not set. Another one takes root.",
+		},
+		{
+			Name: "control_group", Where: Global, Type: Text, Ours: true,
+			Doc: "Group whose members may give commands; that of the manager when not set.",
 		},
 		{
 			Name: "user", Where: Global, Type: Text, Flag: "u",

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,9 +39,32 @@ func (it *item) trimmed() ([]string, error) {
 	return list, err
 }
 
-// paths reads a list of paths. To GearmanManager the space in "a, b" is a part of the second name, so that it searches only a; to
+// paths reads a list of paths, or of patterns for watch.
+func (k Key) paths(it *item, cwd string) (any, error) {
+	if k.Ours {
+		return patterns(it, cwd)
+	}
+	return directories(it, cwd)
+}
+
+// patterns reads a list of patterns for the names of files.
+func patterns(it *item, cwd string) (any, error) {
+	list, err := it.trimmed()
+	if err != nil {
+		return nil, err
+	}
+	for i, pattern := range list {
+		if _, err := filepath.Match(pattern, ""); err != nil {
+			return nil, wrong("%q is no pattern, want * ? and [a-z], and a backslash before those that are meant as they are", pattern)
+		}
+		list[i] = absolute(pattern, cwd)
+	}
+	return list, nil
+}
+
+// directories reads a list of directories to search. To GearmanManager the space in "a, b" is a part of the second name, so that it searches only a; to
 // search b as well would add workers to a fleet that has done without them.
-func paths(it *item, cwd string) (any, error) {
+func directories(it *item, cwd string) (any, error) {
 	list, err := it.split()
 	if err != nil {
 		return nil, err

@@ -105,6 +105,9 @@ func load(doc *document, problems []Problem, overrides Overrides) (*Config, []Pr
 		l.add(Problem{Severity: Error, Message: fmt.Sprintf("the working directory cannot be found (%v)", err)})
 	}
 	l.config.cwd = cwd
+	if doc.file != "" {
+		l.config.files = []string{absolute(doc.file, cwd)}
+	}
 	l.run(overrides)
 	sortProblems(l.problems)
 	return l.config, l.problems

@@ -161,7 +161,7 @@ func TestOverrideProblems(t *testing.T) {
 	}{
 		{config.Override{Flag: "-D", Key: "count", Value: "x"}, `flag -D: count: "x" is no number, want a whole number from 0 to 10000`},
 		{config.Override{Flag: "-x", Key: "max_worker_lifetime", Value: "-1"}, "flag -x: max_worker_lifetime: -1 is negative, want seconds, such as 30"},
-		{config.Override{Flag: "-a", Key: "auto_update", Value: "on"}, "flag -a: auto_update: has no effect yet: programs are not watched, restart the manager to run new code"},
+		{config.Override{Flag: "-d", Key: "daemon", Value: "on"}, "flag -d: daemon: has no effect yet: the manager stays in the foreground"},
 		{config.Override{Flag: "--no", Key: "command", Value: "x"}, "flag --no: command: internal error: the flag sets a key that is unknown"},
 	} {
 		_, problems := config.Parse("config.ini", nil, config.Overrides{c.override})
