@@ -29,8 +29,9 @@
 // Standard input is /dev/null. What is written to standard output and error
 // reaches the manager's log line by line; better is the job's logger, whose
 // lines carry the job's handle. The environment variable GEARMAN_WORKER names
-// the worker, such as "resize/3". Handlers of one process are called one at a
-// time unless the function's concurrency is set to more.
+// the worker, such as "resize/3". The program may run from a private copy, which is
+// what os.Executable names then; [Program] names the original. Handlers of one
+// process are called one at a time unless the function's concurrency is set to more.
 //
 // A worker that has performed its number of jobs, is too old or too large, or whose
 // handler panicked, takes no more jobs; it stays registered until its successor is,

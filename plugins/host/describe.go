@@ -13,7 +13,7 @@ import (
 // its surroundings matter; the name is the file's if empty.
 func (h *Host) Describe(ctx context.Context, launch Launch) (*workerpb.Description, error) {
 	if launch.Name == "" {
-		launch.Name = filepath.Base(launch.Path)
+		launch.Name = filepath.Base(launch.program())
 	}
 	c, err := h.connect(ctx, &launch)
 	if err != nil {
@@ -31,7 +31,7 @@ func (h *Host) Describe(ctx context.Context, launch Launch) (*workerpb.Descripti
 	if err != nil {
 		return nil, err
 	}
-	return desc, checkContract(launch.Path, desc)
+	return desc, checkContract(launch.program(), desc)
 }
 
 // checkContract compares what a program says of itself with what is spoken here.

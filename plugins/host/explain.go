@@ -26,7 +26,7 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 	if p.proc == nil { // nothing was started
 		if p.dir != "" {
 			_ = os.RemoveAll(p.dir)
-			return err // supervisor's, which names everything
+			return p.launch.ofOriginal(err)
 		}
 		return fmt.Errorf("start %s: %w", p.launch.Name, err)
 	}
@@ -34,7 +34,7 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 	p.abort()
 	<-p.done
 	if p.first.seen {
-		if err := checkHandshake(p.launch.Path, p.first.text); err != nil {
+		if err := checkHandshake(p.launch.program(), p.first.text); err != nil {
 			return err
 		}
 	}
@@ -44,17 +44,29 @@ func (p *process) explain(ctx context.Context, err error, after time.Duration, w
 	)
 	switch {
 	case errors.As(err, &limit):
-		return &supervisor.StartError{Name: p.launch.Name, Path: p.launch.Path, Reason: limit.Error(), Err: limit}
+		return &supervisor.StartError{Name: p.launch.Name, Path: p.launch.program(), Reason: limit.Error(), Err: limit}
 	case errors.As(err, &version):
 		return err
 	case errors.Is(context.Cause(ctx), errSlow):
-		return &TimeoutError{Path: p.launch.Path, After: after, What: what, Line: p.noHandshake(), Tail: p.tail()}
+		return &TimeoutError{Path: p.launch.program(), After: after, What: what, Line: p.noHandshake(), Tail: p.tail()}
 	case ctx.Err() != nil:
 		return fmt.Errorf("start %s: %w", p.launch.Name, context.Cause(ctx))
 	case exited:
-		return &ExitError{Path: p.launch.Path, Exit: p.proc.Exit(), Tail: p.tail()}
+		return &ExitError{Path: p.launch.program(), Exit: p.proc.Exit(), Tail: p.tail()}
 	default:
-		return &RefusedError{Path: p.launch.Path, Reason: status.Convert(err).Message(), Tail: p.tail()}
+		return &RefusedError{Path: p.launch.program(), Reason: status.Convert(err).Message(), Tail: p.tail()}
+	}
+}
+
+// ofOriginal gives an error of the supervisor, which names everything, the name of the
+// original where a copy could not be started.
+func (l *Launch) ofOriginal(err error) error {
+	start, ok := errors.AsType[*supervisor.StartError](err)
+	if !ok || l.Program == "" || l.Program == l.Path {
+		return err
+	}
+	return &supervisor.StartError{
+		Name: start.Name, Path: l.Program, Reason: fmt.Sprintf("its private copy %s: %s", l.Path, start.Reason), Err: start.Err,
 	}
 }
 

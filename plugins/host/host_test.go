@@ -201,7 +201,7 @@ func TestOutputAndEnvironment(t *testing.T) {
 	launch := b.launch("prints")
 	launch.Argv0 = "gearman-manager: resize/3"
 	launch.Args = []string{"worker-exec"}
-	launch.Env = append(launch.Env, "COLOR=red", "GEARMAN_WORKER=other/1", "PLUGIN_CLIENT_CERT=x")
+	launch.Env = append(launch.Env, "COLOR=red", "GEARMAN_WORKER=other/1", "GEARMAN_PROGRAM=/other", "PLUGIN_CLIENT_CERT=x")
 	var (
 		mu  sync.Mutex
 		got []string
@@ -220,6 +220,7 @@ func TestOutputAndEnvironment(t *testing.T) {
 		"stderr a warning",
 		`stdout HOME="" COLOR="red"`,
 		`stdout args ["gearman-manager: resize/3" "worker-exec"]`,
+		`stdout program ""`,
 		"stdout servers 0",
 		"stdout worker resize/3",
 	}

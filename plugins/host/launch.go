@@ -24,6 +24,10 @@ type Launch struct {
 	Name string
 	// Path is the program, an absolute path. It is not searched for.
 	Path string
+	// Program is the path of the original, if Path is a private copy of it. Errors name
+	// it, and the worker finds it in its environment as GEARMAN_PROGRAM. Empty if Path
+	// is the original; the variable is not set then, whatever Env says.
+	Program string
 	// Argv0 is the name that ps shows. Path if empty.
 	Argv0 string
 	// Args are the arguments after the program's own name.
@@ -53,6 +57,14 @@ type Launch struct {
 	// Started is called as soon as the process exists, before its handshake, by
 	// the goroutine that called Start. May be nil.
 	Started func(*supervisor.Process)
+}
+
+// program is the path by which people know the program.
+func (l *Launch) program() string {
+	if l.Program != "" {
+		return l.Program
+	}
+	return l.Path
 }
 
 // gRPC reads and writes a few hundred bytes now and then; its default of 32 KiB
@@ -151,10 +163,14 @@ func (contract) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc
 
 // workerEnv joins what go-plugin wants, the worker's name and what the caller
 // gave. The first of two equal keys is the one that counts, so the caller's are
-// dropped, and so are those that would change the handshake.
+// dropped, and so are those that would change the handshake, or name another
+// program.
 func workerEnv(handshake []string, launch *Launch) []string {
 	env := append(slices.Clone(handshake), plugins.WorkerEnv+"="+launch.Name)
-	taken := map[string]bool{"PLUGIN_CLIENT_CERT": true, "PLUGIN_MULTIPLEX_GRPC": true, goplugin.EnvUnixSocketGroup: true}
+	if launch.Program != "" {
+		env = append(env, plugins.ProgramEnv+"="+launch.Program)
+	}
+	taken := map[string]bool{plugins.ProgramEnv: true, "PLUGIN_CLIENT_CERT": true, "PLUGIN_MULTIPLEX_GRPC": true, goplugin.EnvUnixSocketGroup: true}
 	for _, entry := range env {
 		key, _, _ := strings.Cut(entry, "=")
 		taken[key] = true

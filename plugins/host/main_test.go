@@ -198,6 +198,7 @@ func (w *testWorker) work(req *workerpb.RunRequest, stream grpc.ServerStreamingS
 		_, _ = fmt.Fprintf(w.out, "args %q\n", os.Args)
 		_, _ = fmt.Fprintf(w.out, "worker %s\n", os.Getenv(plugins.WorkerEnv))
 		_, _ = fmt.Fprintf(w.out, "HOME=%q COLOR=%q\n", os.Getenv("HOME"), os.Getenv("COLOR"))
+		_, _ = fmt.Fprintf(w.out, "program %q\n", os.Getenv(plugins.ProgramEnv))
 		_, _ = fmt.Fprintln(w.errs, "a warning")
 		_, _ = fmt.Fprintf(w.out, "servers %d", len(req.GetServers())) // no end of line
 		_, _ = io.Copy(io.Discard, os.Stdin)

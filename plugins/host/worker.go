@@ -94,7 +94,7 @@ func (c *connection) run(ctx context.Context) (grpc.ServerStreamingClient[worker
 	if hello == nil {
 		return nil, nil, fmt.Errorf("its first event is %T, want Hello", first.GetEvent())
 	}
-	if err := checkContract(c.launch.Path, hello.GetDescription()); err != nil {
+	if err := checkContract(c.launch.program(), hello.GetDescription()); err != nil {
 		return nil, nil, err
 	}
 	return stream, hello, nil
