@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/config"
 )
 
 // TestQueuedLog: what is logged last is there after the flush, also when the command
@@ -14,7 +17,7 @@ func TestQueuedLog(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	ctx, cancel := context.WithCancel(t.Context())
-	log, flush, err := (&logFlags{}).queued(ctx, &streams{err: &out}, 0)
+	log, flush, err := (&logFlags{}).queued(ctx, &out, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +30,7 @@ func TestQueuedLog(t *testing.T) {
 	if got := out.String(); strings.Count(got, "\n") != 101 || !strings.HasSuffix(got, " WRN the last\n") {
 		t.Errorf("%q", got)
 	}
-	if _, _, err := (&logFlags{format: "xml"}).queued(ctx, &streams{err: &out}, 0); err == nil {
+	if _, _, err := (&logFlags{format: "xml"}).queued(ctx, &out, 0); err == nil {
 		t.Error("a format that there is not")
 	}
 }
@@ -39,7 +42,7 @@ func TestStuckLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, flush, err := (&logFlags{}).queued(t.Context(), &streams{err: w}, 0)
+	log, flush, err := (&logFlags{}).queued(t.Context(), w, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,4 +56,46 @@ func TestStuckLog(t *testing.T) {
 	}
 	_ = r.Close() // which ends the write that hangs
 	_ = w.Close()
+}
+
+// TestLogOfConfig: where the config wants the log, and what is said when it is to be
+// opened anew.
+func TestLogOfConfig(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"":                                  "the log is no file",
+		"log_file = syslog":                 "the log is no file",
+		"log_file = " + dir + "/log":        "",
+		"log_file = " + dir + "/none/there": "refused",
+	} {
+		cfg, problems := config.Parse("a.ini", []byte("[GearmanManager]\n"+text+"\n"), nil)
+		if config.HasErrors(problems) {
+			t.Fatal(problems)
+		}
+		var stderr strings.Builder
+		out, err := (&logFlags{}).open(t.Context(), &streams{err: &stderr}, cfg)
+		if want == "refused" {
+			if err == nil || !strings.Contains(err.Error(), dir+"/none/there: no such file") {
+				t.Errorf("%s: %v", text, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.log.Info().Msg("too much")
+		out.reopen("SIGUSR1")
+		out.close()
+		if (text == "log_file = syslog") != (len(out.problems) == 1) {
+			t.Errorf("%s: problems %v", text, out.problems)
+		}
+		if got := stderr.String(); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "log"))
+	if err != nil || !strings.Contains(string(log), "log file opened anew") || strings.Contains(string(log), "too much") {
+		t.Errorf("%q, %v", log, err)
+	}
 }

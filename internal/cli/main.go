@@ -28,8 +28,8 @@ const (
 
 // Main runs the program with its arguments, of which the first is its own name,
 // and returns its exit code. It blocks until the command has ended. Signals are
-// what the process receives of SIGINT, SIGTERM and SIGHUP; their owner closes
-// nothing.
+// what the process receives of SIGINT, SIGTERM, SIGHUP and SIGUSR1; their owner
+// closes nothing.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, signals <-chan os.Signal) int {
 	std := &streams{in: stdin, out: stdout, err: stderr, signals: signals}
 	if len(args) > 1 && args[1] == manager.ExecArg {
@@ -134,7 +134,8 @@ func exitCode(err error) int {
 
 // untilSignal returns a context that ends with SIGINT or SIGTERM, whose error is
 // then a *signalError. SIGHUP, which comes when a terminal is closed, counts only
-// where hangup is set. The caller calls stop, which waits for its goroutine.
+// where hangup is set; SIGUSR1 never. The caller calls stop, which waits for its
+// goroutine.
 func untilSignal(ctx context.Context, signals <-chan os.Signal, hangup bool) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	over, ended := make(chan struct{}), make(chan struct{})
@@ -145,7 +146,7 @@ func untilSignal(ctx context.Context, signals <-chan os.Signal, hangup bool) (_ 
 			case <-over:
 				return
 			case s := <-signals:
-				if s != syscall.SIGHUP || hangup {
+				if s != syscall.SIGUSR1 && (s != syscall.SIGHUP || hangup) {
 					cancel(&signalError{s})
 				}
 			}

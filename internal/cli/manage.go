@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/internal/logging"
+	"github.com/gearman-manager/gearman-manager/internal/pidfile"
 	"github.com/gearman-manager/gearman-manager/manager"
 )
 
@@ -32,6 +34,9 @@ Signals:
   TERM, INT   stop: idle workers leave at once, busy ones finish their job
               within graceful_shutdown_wait_time; each further one shortens
               that, the fifth ends it
+  HUP         reopen the log, read the config again, and replace all workers
+              one by one, so that they run the code that is there now
+  USR1        reopen the log, after it was rotated
 ` + exitHelp,
 		define: func(fs *pflag.FlagSet) action {
 			m := &manage{settings: addSettings(fs), logs: addLogFlags(fs)}
@@ -61,65 +66,84 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 	if config.HasErrors(problems) {
 		return refuse(std, problems)
 	}
-	log, flush, err := m.logs.queued(ctx, std, cfg.Verbose())
+	out, err := m.logs.open(ctx, std, cfg)
 	if err != nil {
 		return err
 	}
-	defer flush()
+	defer out.close()
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; workers do not inherit it
-	logProblems(log, problems)
-	return m.fleet(ctx, std, cfg, log)
+	logProblems(out.log, append(problems, out.problems...))
+	if err = m.alone(ctx, std, cfg, out); err != nil && out.file != nil {
+		out.log.Error().Err(err).Msg("fleet not run") // who started it may look there only
+	}
+	return err
+}
+
+// alone runs the fleet if no other process has the pid file.
+func (m *manage) alone(ctx context.Context, std *streams, cfg *config.Config, out *logOutput) error {
+	if cfg.PidFile() == "" {
+		return m.fleet(ctx, std, cfg, out)
+	}
+	pid, err := pidfile.Take(cfg.PidFile())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := pid.Remove(); err != nil {
+			out.log.Warn().Err(err).Msg("pid file not removed")
+		}
+	}()
+	return m.fleet(ctx, std, cfg, out)
 }
 
 // fleet runs the manager until SIGTERM or SIGINT.
-func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, log zerolog.Logger) error {
-	fleet, err := manager.New(manager.Config{Settings: cfg, KeepState: true, Logger: log}) //nolint:contextcheck // it waits for nothing
+func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, out *logOutput) error {
+	reread := &rereading{settings: m.settings, std: std, running: cfg}
+	started := make(chan struct{})
+	fleet, err := manager.New(manager.Config{ //nolint:contextcheck // it waits for nothing
+		Settings: cfg, KeepState: true, Logger: out.log, Reload: reread.load,
+		OnEvent: func(e manager.Event) {
+			if _, ok := e.(manager.FleetStarted); ok {
+				close(started)
+			}
+		},
+	})
 	if err != nil {
 		return err
 	}
+	reread.supervisor = supervisorOf(fleet)
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	over, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		obey(std.signals, over, log, func(s os.Signal) { cancel(&signalError{s}) }, fleet.Hurry)
-	}()
-	server := openControl(ctx, fleet, cfg, log)
+	var serving sync.WaitGroup
+	over, asked := make(chan struct{}), make(chan struct{}, 1)
+	serving.Go(func() { reloadAsked(ctx, started, asked, fleet, out.log) })
+	serving.Go(func() {
+		obey(std.signals, over, out.log, obedience{
+			stop: func(s os.Signal) { cancel(&signalError{s}) }, hurry: fleet.Hurry, reopen: out.reopen, reload: func() { offer(asked) },
+		})
+	})
+	server := openControl(ctx, fleet, cfg, out.log)
 	err = fleet.Run(ctx)
 	if server != nil {
 		err = errors.Join(err, server.Close(ctx))
 	}
+	cancel(nil)
 	close(over)
-	<-ended
+	serving.Wait()
+	return m.explain(err)
+}
+
+// explain makes the command's error of the fleet's.
+func (m *manage) explain(err error) error {
 	if _, stopped := errors.AsType[*signalError](err); stopped {
 		return nil // it has not begun, which is as good as stopped
 	}
 	if errors.Is(err, manager.ErrNothingToRun) && m.settings.file == "" {
 		return fmt.Errorf("%w, and no config file was given: -c names one, -w directories of workers", err)
 	}
-	return err
-}
-
-// obey acts on signals until over: the first one stops, the others hurry.
-func obey(signals <-chan os.Signal, over <-chan struct{}, log zerolog.Logger, stop func(os.Signal), hurry func()) {
-	stopping := false
-	for {
-		select {
-		case <-over:
-			return
-		case s := <-signals:
-			switch {
-			case s == syscall.SIGHUP:
-				log.Warn().Str(logging.FieldDetail, "nothing is reloaded or reopened by it yet; restart the manager to apply changes").
-					Str(logging.FieldSignal, "SIGHUP").Msg("signal ignored")
-			case !stopping:
-				stopping = true
-				stop(s)
-			default:
-				hurry()
-			}
-		}
+	if state, ok := errors.AsType[*manager.StateDirError](err); ok && state.InUse {
+		return fmt.Errorf("it runs already: %w; a second one beside it wants a config of its own, or another state_dir", err)
 	}
+	return err
 }
 
 // refuse writes what is wrong with a config that cannot be run.

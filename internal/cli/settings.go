@@ -127,13 +127,17 @@ func (v *settingValue) Type() string {
 
 // load reads the config file and puts the flags on top; see loadConfig for the error.
 func (s *settings) load(ctx context.Context, std *streams) (*config.Config, []config.Problem, error) {
-	var overrides config.Overrides
+	return loadConfig(ctx, std, s.file, s.overrides())
+}
+
+// overrides are the flags that were given.
+func (s *settings) overrides() (overrides config.Overrides) {
 	for _, v := range s.values {
 		if v.set {
 			overrides = append(overrides, config.Override{Flag: "-" + v.key.Flag, Key: v.key.Name, Value: v.text})
 		}
 	}
-	return loadConfig(ctx, std, s.file, overrides)
+	return overrides
 }
 
 // logFlags are the flags of commands that log.

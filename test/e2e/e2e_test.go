@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // program is gearman-manager's main function.
 func program() {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	os.Exit(cli.Main(context.Background(), os.Args, os.Stdin, os.Stdout, os.Stderr, signals))
 }
 
@@ -146,7 +146,7 @@ func installPlugin(ts *testscript.TestScript, neg bool, args []string) {
 
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2, "signal NAME COMMAND…")
-	number, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP}[args[0]]
+	number, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1}[args[0]]
 	if !ok {
 		ts.Fatalf("unknown signal %s", args[0])
 	}
@@ -161,9 +161,14 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, neg, args, 2, "waitfor server PORT | waitfor workers PORT FUNCTION N")
+	need(ts, neg, args, 2, "waitfor server PORT | waitfor workers PORT FUNCTION N | waitfor text FILE TEXT")
 	ctx, cancel := context.WithTimeout(context.Background(), testutil.Patience)
 	defer cancel()
+	if args[0] == "text" {
+		need(ts, neg, args, 3, "waitfor text FILE TEXT")
+		poll(ctx, ts, func() error { return hasText(ts.MkAbs(args[1]), args[2]) })
+		return
+	}
 	admin, err := gearclient.NewAdmin(gearclient.AdminConfig{Server: "127.0.0.1:" + args[1]})
 	ts.Check(err)
 	defer func() { _ = admin.Close() }()
@@ -172,6 +177,11 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		need(ts, neg, args, 4, "waitfor workers PORT FUNCTION N")
 		ask = func() error { return countWorkers(ctx, admin, args[2], args[3]) }
 	}
+	poll(ctx, ts, ask)
+}
+
+// poll asks until there is no error.
+func poll(ctx context.Context, ts *testscript.TestScript, ask func() error) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for err := ask(); err != nil; err = ask() {
@@ -181,6 +191,15 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		case <-tick.C:
 		}
 	}
+}
+
+// hasText looks for a text in a file.
+func hasText(file, text string) error {
+	data, err := os.ReadFile(file)
+	if err == nil && !strings.Contains(string(data), text) {
+		err = fmt.Errorf("%s is not in %s", text, file)
+	}
+	return err
 }
 
 func countWorkers(ctx context.Context, admin *gearclient.Admin, function, want string) error {

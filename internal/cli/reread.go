@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/phpconfig"
+	"github.com/gearman-manager/gearman-manager/manager"
+	"github.com/gearman-manager/gearman-manager/supervisor"
+)
+
+// rereading reads the config of a fleet that runs again, with the flags that it was
+// started with.
+type rereading struct {
+	settings   *settings
+	std        *streams
+	running    *config.Config         // that the fleet was started with
+	supervisor *supervisor.Supervisor // the fleet's: there is one in a process
+}
+
+// load reads the config file as it is now. It leaves signals to the fleet.
+func (r *rereading) load(ctx context.Context) (*config.Config, []config.Problem) {
+	cfg, problems := r.read(ctx)
+	if cfg == nil {
+		return nil, problems
+	}
+	return cfg, append(problems, r.fixed(cfg)...)
+}
+
+func (r *rereading) read(ctx context.Context) (*config.Config, []config.Problem) {
+	file, overrides := r.settings.file, r.settings.overrides()
+	switch {
+	case !phpconfig.IsPHP(file):
+		return config.Load(file, overrides)
+	case r.supervisor == nil:
+		return nil, []config.Problem{{
+			File: file, Severity: config.Error, Message: "a config in PHP is not read again while the fleet runs, want a restart of the manager",
+		}}
+	}
+	return phpconfig.Load(ctx, phpconfig.Config{Supervisor: r.supervisor, Env: os.Environ()}, file, overrides)
+}
+
+// fixed warns of what a running manager cannot change.
+func (r *rereading) fixed(cfg *config.Config) (problems []config.Problem) {
+	for _, key := range []struct{ name, before, now string }{
+		{"log_file", r.running.LogFile(), cfg.LogFile()},
+		{"pid_file", r.running.PidFile(), cfg.PidFile()},
+		{"control_socket", r.running.ControlSocket(), cfg.ControlSocket()},
+		{"runtime_dir", r.running.RuntimeDir(), cfg.RuntimeDir()},
+		{"state_dir", r.running.StateDir(), cfg.StateDir()},
+	} {
+		if key.before != key.now {
+			problems = append(problems, problemOf(cfg, key.name, "it is taken when the manager is started again"))
+		}
+	}
+	return problems
+}
+
+// supervisorOf returns the supervisor of a manager that lends it.
+func supervisorOf(m *manager.Manager) *supervisor.Supervisor {
+	if lender, ok := any(m).(interface {
+		Supervisor() *supervisor.Supervisor
+	}); ok {
+		return lender.Supervisor()
+	}
+	return nil
+}
