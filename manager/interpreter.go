@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -13,10 +14,22 @@ import (
 // phpHost starts PHP workers and looks at their files.
 type phpHost interface {
 	Inspector
+	// Generation makes a generation of workers. It starts nothing.
+	Generation() phpGeneration
 	Start(ctx context.Context, launch host.Launch) (process, error)
 	// Renew has the files of workers loaded anew from now on.
 	Renew(ctx context.Context) error
 	// Close ends what the host needs beside its workers. These live on.
+	Close() error
+}
+
+// phpGeneration starts PHP workers that run one version of their files, see php.Generation.
+type phpGeneration interface {
+	Start(ctx context.Context, launch host.Launch) (process, error)
+	// Warm has the generation hold files as they are now. The error may be a
+	// *php.WarmError, which is of some of the files.
+	Warm(ctx context.Context, files []PHPFile) error
+	// Close ends what the workers are forked from. These live on.
 	Close() error
 }
 
@@ -42,35 +55,48 @@ func (e *InterpreterError) Error() string {
 // Unwrap returns the cause.
 func (e *InterpreterError) Unwrap() error { return e.Err }
 
-// interpreter is the php of a manager. It is looked for when it is first needed, since a fleet without PHP files has to do without. Its
-// methods may be called from any goroutine.
+// interpreter is the php of a manager. It is looked for when it is first needed, since a fleet without PHP files has to do without, and
+// again whenever it is needed after it could not be used. Its methods may be called from any goroutine.
 type interpreter struct {
 	name string
 	open func(path string) (phpHost, error)
 
 	mu     sync.Mutex
-	opened bool // or closed, after which it is not opened any more
+	closed bool // it is not opened any more
+	used   bool // the host may have workers, or has looked at files: it is kept
 	path   string
 	host   phpHost
-	err    error // why there is no host, or why it cannot be used
+	err    error // why there is no host, or why it could not be used the last time
 }
 
-// get returns the host, and makes it at the first call. The error is an *InterpreterError.
+// get returns the host, and makes it where there is none. The error is an *InterpreterError.
 func (i *interpreter) get() (phpHost, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.opened {
-		return i.host, i.err
+	h, err := i.ready()
+	i.used = i.used || err == nil
+	return h, err
+}
+
+// ready is get for who has the lock.
+func (i *interpreter) ready() (phpHost, error) {
+	if i.closed {
+		return nil, i.err
 	}
-	i.opened = true
-	if i.path, i.err = findCommand(i.name); i.err == nil {
-		i.err = trust.Check(i.path)
+	if i.host != nil {
+		return i.host, nil
 	}
-	if i.err == nil {
-		i.host, i.err = i.open(i.path)
+	path, err := findCommand(i.name)
+	if err == nil {
+		err = trust.Check(path)
 	}
-	if i.err != nil {
-		i.err = &InterpreterError{Name: i.name, Path: i.path, Err: i.err}
+	i.path = path
+	if err == nil {
+		i.host, err = i.open(path)
+	}
+	i.err = nil
+	if err != nil {
+		i.host, i.err = nil, &InterpreterError{Name: i.name, Path: path, Err: err}
 	}
 	return i.host, i.err
 }
@@ -90,27 +116,52 @@ func (i *interpreter) fault() error {
 }
 
 // Inspect implements Inspector. The error is an *InterpreterError, or what ended ctx.
+// One that fails does not count against the next.
 func (i *interpreter) Inspect(ctx context.Context, files []PHPFile) ([]PHPFault, error) {
-	h, err := i.get()
+	i.mu.Lock()
+	h, err := i.ready()
+	i.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
 	faults, err := h.Inspect(ctx, files)
-	if err == nil {
-		return faults, nil
+	useless, err := i.inspected(h, err)
+	if useless {
+		err = errors.Join(err, h.Close())
 	}
+	if err != nil {
+		return nil, err
+	}
+	return faults, nil
+}
+
+// inspected notes what became of an Inspect, and returns its error as ours. An
+// interpreter that has never been of any use is looked for again the next time, for it
+// may be another by then: its host is not needed any more.
+func (i *interpreter) inspected(h phpHost, err error) (useless bool, _ error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	err = &InterpreterError{Name: i.name, Path: i.path, Err: err}
-	i.err = err
-	return nil, err
+	switch {
+	case i.closed:
+		return false, i.err
+	case err == nil:
+		i.used, i.err = true, nil
+		return false, nil
+	case i.host != h: // another Inspect has found it useless
+		return false, &InterpreterError{Name: i.name, Path: i.path, Err: err}
+	}
+	i.err = &InterpreterError{Name: i.name, Path: i.path, Err: err}
+	if !i.used {
+		i.host = nil
+	}
+	return !i.used, i.err
 }
 
 // close ends the host, if there is one.
 func (i *interpreter) close() error {
 	i.mu.Lock()
 	h := i.host
-	i.opened, i.host, i.err = true, nil, &InterpreterError{Name: i.name, Err: fmt.Errorf("is not used any more: %w", errStopping)}
+	i.closed, i.host, i.err = true, nil, &InterpreterError{Name: i.name, Err: fmt.Errorf("is not used any more: %w", errStopping)}
 	i.mu.Unlock()
 	if h == nil {
 		return nil

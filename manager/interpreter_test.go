@@ -33,6 +33,10 @@ type fakePHP struct {
 	requests []*workerpb.RunRequest
 }
 
+func (f *fakePHP) Generation() phpGeneration { return f }
+
+func (f *fakePHP) Warm(context.Context, []PHPFile) error { return nil }
+
 func (f *fakePHP) Renew(context.Context) error { return nil }
 
 func (f *fakePHP) open(path string) (phpHost, error) {

@@ -5,7 +5,7 @@
  * The manager starts this file in one of three roles, named by the first
  * argument; the second is the unix socket on which the manager listens:
  *
- *   parent SOCKET         stays small and warm, and forks the workers
+ *   parent SOCKET ID      stays small and warm, and forks the workers
  *   worker SOCKET ID      is one worker, where PHP cannot fork
  *
  * A forked process, or one started as "worker", says its id on a connection of
@@ -784,6 +784,8 @@ final class Library
 
     /** @var bool[] directories in which an autoloader has been looked for */
     private $searched = [];
+    /** @var bool[] files that were loaded, before a fork too: PHP itself looks whether they are there still */
+    private static $loaded = [];
     /** @var object[] of classes, by function: one for the life of the worker */
     private $objects = [];
 
@@ -803,7 +805,10 @@ final class Library
             if ($pear || $this->mentionsPear($file)) {
                 $this->definePear();
             }
-            self::include($file);
+            if (!isset(self::$loaded[$file])) {
+                self::include($file);
+                self::$loaded[$file] = true;
+            }
             return $this->find($function, $symbol, $pear, $file);
         } catch (LoadError $e) {
             throw $e;
@@ -2721,6 +2726,9 @@ function serve(string $socket, string $id): void
     foreach ($control->wait() as $message) {
         if (isset($message['inspect'])) {
             title('gearman-manager: php inspector');
+            if (empty($message['inspect']['warm'])) {
+                @\ini_set('opcache.enable', '0'); // the disk counts, and nothing is kept for the processes that are forked later
+            }
             inspect($control, $message['inspect']['files'] ?? []);
             return;
         }
@@ -2761,14 +2769,14 @@ function forks(): bool
 /**
  * The parent: forks when it is told to, and goes when the manager goes.
  */
-function serveForks(string $socket): void
+function serveForks(string $socket, string $id): void
 {
     $control = Control::connect($socket);
     if ($control === null) {
         return;
     }
     $control->send(['parent' => [
-        'php' => \PHP_VERSION, 'pid' => \getmypid(), 'pcntl' => forks(), 'gearman' => \extension_loaded('gearman'),
+        'id' => $id, 'php' => \PHP_VERSION, 'pid' => \getmypid(), 'pcntl' => forks(), 'gearman' => \extension_loaded('gearman'),
         'opcache' => \function_exists('opcache_get_status') && (bool) \ini_get('opcache.enable_cli'), 'sapi' => \PHP_SAPI,
     ]]);
     title('gearman-manager: php');
@@ -2953,7 +2961,7 @@ if (!\extension_loaded('gearman')) {
 }
 switch ($argv[1] ?? '') {
     case 'parent':
-        serveForks((string) ($argv[2] ?? ''));
+        serveForks((string) ($argv[2] ?? ''), (string) ($argv[3] ?? ''));
         break;
     case 'worker':
         if ((string) \ini_get('error_log') === '') {

@@ -1,7 +1,8 @@
 package php
 
 // engineArgs are the settings that every php is started with, after the operator's:
-// those of opcache keep the version that runs whatever the disk holds, the others
+// those of opcache keep the version that runs whatever the disk holds, in memory, for a
+// cache on the disk would be common to all versions; the others
 // are what a program that runs for hours and prints into a log needs.
 func engineArgs() []string {
 	settings := []string{
@@ -9,6 +10,8 @@ func engineArgs() []string {
 		"opcache.validate_timestamps=0",
 		"opcache.file_update_protection=0",
 		"opcache.revalidate_freq=0",
+		"opcache.file_cache_only=0",
+		"opcache.file_cache=",
 		"ignore_user_abort=1",
 		"max_execution_time=0",
 		"implicit_flush=1",

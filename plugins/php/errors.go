@@ -10,7 +10,7 @@ import (
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
-// ErrClosed is the error of a host that has been closed.
+// ErrClosed is the error of a host, or a generation, that has been closed.
 var ErrClosed = errors.New("host of php workers is closed")
 
 // ErrBacklog is the cause of a call to a worker that has not read what it was told
@@ -66,6 +66,21 @@ func ended(e supervisor.Exit) string {
 
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Err }
+
+// WarmError is for files that a generation could not load. The others it holds.
+type WarmError struct {
+	Findings []Finding // one at least
+}
+
+// Error quotes the first and says how many others there are.
+func (e *WarmError) Error() string {
+	f := e.Findings[0]
+	text := fmt.Sprintf("load %s: %s", f.Path, quote.Line(f.Err))
+	if n := len(e.Findings) - 1; n > 0 {
+		text += fmt.Sprintf(" (and %d more files)", n)
+	}
+	return text
+}
 
 // ProtocolError is for a peer that says what it should not.
 type ProtocolError struct {

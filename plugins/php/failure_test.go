@@ -57,7 +57,7 @@ func TestParentsThatAreNone(t *testing.T) {
 			if strings.Contains(c.want, "within") {
 				return // the other way to ask would take as long
 			}
-			_, err = b.host.Start(t.Context(), launch())
+			_, err = b.gen.Start(t.Context(), launch())
 			c.check(t, err, c.want)
 		})
 	}
@@ -65,7 +65,7 @@ func TestParentsThatAreNone(t *testing.T) {
 
 func TestNoInterpreter(t *testing.T) {
 	b := setup(t, "/nowhere/php", nil)
-	_, err := b.host.Start(t.Context(), launch())
+	_, err := b.gen.Start(t.Context(), launch())
 	checkError[*supervisor.StartError](t, err, "/nowhere/php")
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
@@ -79,7 +79,7 @@ func TestAScriptAroundPHP(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := setup(t, path, nil)
-	_, err := b.host.Start(t.Context(), launch())
+	_, err := b.gen.Start(t.Context(), launch())
 	checkError[*host.RefusedError](t, err, "is the interpreter a script that does not exec php?")
 }
 
@@ -100,7 +100,7 @@ func TestParentsThatDoNotFork(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			b := setupPeer(t, mode, "ok", brief(c.want))
-			_, err := b.host.Start(t.Context(), launch())
+			_, err := b.gen.Start(t.Context(), launch())
 			c.check(t, err, c.want)
 		})
 	}
@@ -148,7 +148,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			b := setupPeer(t, "does not fork", mode, brief(c.want))
-			_, err := b.host.Start(t.Context(), launch())
+			_, err := b.gen.Start(t.Context(), launch())
 			c.check(t, err, c.want)
 			if n := len(b.sup.Processes()); n != 0 {
 				t.Errorf("%d processes left", n)
@@ -157,7 +157,7 @@ func TestWorkersThatDoNotStart(t *testing.T) {
 	}
 	t.Run("endless hello", func(t *testing.T) {
 		b := setupPeer(t, "does not fork", "endless hello", nil)
-		_, err := b.host.Start(t.Context(), launch())
+		_, err := b.gen.Start(t.Context(), launch())
 		checkError[*host.RefusedError](t, err, `a line is longer than 16777216 bytes: "aaaaaaa`)
 	})
 }
@@ -170,10 +170,10 @@ func TestAStartThatIsGivenUp(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			l := launch()
 			l.Started = func(*supervisor.Process) { cancel(stop) }
-			if _, err := b.host.Start(ctx, l); !errors.Is(err, stop) {
+			if _, err := b.gen.Start(ctx, l); !errors.Is(err, stop) {
 				t.Errorf("got %v", err)
 			}
-			if _, err := b.host.Start(ctx, l); !errors.Is(err, stop) {
+			if _, err := b.gen.Start(ctx, l); !errors.Is(err, stop) {
 				t.Errorf("with a context that is over: %v", err)
 			}
 			if n := len(b.sup.Processes()); n != 0 {
@@ -188,7 +188,7 @@ func TestAStartThatIsGivenUp(t *testing.T) {
 			defer cancel(nil)
 			timer := time.AfterFunc(100*time.Millisecond, func() { cancel(stop) })
 			defer timer.Stop()
-			if _, err := b.host.Start(ctx, launch()); !errors.Is(err, stop) {
+			if _, err := b.gen.Start(ctx, launch()); !errors.Is(err, stop) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -206,7 +206,7 @@ func TestADeathBeforeTheHandshake(t *testing.T) {
 		cfg.ForkTimeout, cfg.HandshakeTimeout = 10*time.Second, 10*testutil.Patience
 	})
 	began := time.Now()
-	_, err := b.host.Start(t.Context(), launch())
+	_, err := b.gen.Start(t.Context(), launch())
 	checkError[*host.ExitError](t, err, `it exited with status 4 before it was ready: its standard error says "cannot load libphp.so"`)
 	if took := time.Since(began); took > testutil.Patience {
 		t.Errorf("noticed after %v", took)
@@ -365,7 +365,7 @@ func TestSomebodyHoldsTheSocket(t *testing.T) {
 		})
 		t.Run(parent+" while loading", func(t *testing.T) {
 			b := setupPeer(t, parent, "leaves somebody while loading", nil)
-			_, err := b.host.Start(t.Context(), launch())
+			_, err := b.gen.Start(t.Context(), launch())
 			exit, ok := errors.AsType[*host.ExitError](err)
 			if !ok || exit.Exit.Code != 12 || len(exit.Tail) != 1 {
 				t.Fatalf("got %v", err)
@@ -448,7 +448,7 @@ func TestClose(t *testing.T) {
 			started := make(chan error, 2)
 			for range cap(started) {
 				go func() {
-					_, err := b.host.Start(t.Context(), launch())
+					_, err := b.gen.Start(t.Context(), launch())
 					started <- err
 				}()
 			}

@@ -19,7 +19,6 @@ type spawn struct {
 	title   string // that ps shows, where php can be forked
 	output  sink
 	started func(*supervisor.Process) // may be nil
-	fresh   bool                      // the parent must not have inspected files before
 
 	limits    supervisor.Limits
 	keepGroup bool
@@ -27,8 +26,12 @@ type spawn struct {
 
 // open starts a process, forked where that is possible, and returns when it has
 // introduced itself. After an error nothing of it is left.
-func (h *Host) open(ctx context.Context, s *spawn) (*process, error) {
+func (g *Generation) open(ctx context.Context, s *spawn) (*process, error) {
+	h := g.h
 	interp, err := h.Probe(ctx)
+	if err == nil {
+		err = unlessClosed(g.closing, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +42,7 @@ func (h *Host) open(ctx context.Context, s *spawn) (*process, error) {
 	}
 	p := &process{name: s.name, path: h.cfg.Path, out: out, done: make(chan struct{})}
 	if interp.Pcntl {
-		err = h.fork(ctx, p, s, id)
+		err = g.fork(ctx, p, s, id)
 	} else {
 		err = h.run(ctx, p, s, id)
 	}
@@ -70,7 +73,7 @@ func (h *Host) run(ctx context.Context, p *process, s *spawn, id string) error {
 	s.tell(p)
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.HandshakeTimeout, errSlow)
 	defer cancel()
-	_, err := p.arrive(ctx, h, ch)
+	_, err := p.arrive(ctx, h.closing, ch)
 	return err
 }
 
@@ -82,18 +85,19 @@ func (s *spawn) tell(p *process) {
 
 // fork makes a process out of a parent, and adopts it. A parent that dies over it is
 // replaced, and asked again.
-func (h *Host) fork(ctx context.Context, p *process, s *spawn, id string) error {
-	path := filepath.Join(h.files.dir, id)
+func (g *Generation) fork(ctx context.Context, p *process, s *spawn, id string) error {
+	path := filepath.Join(g.h.files.dir, id)
 	order := &forkOrder{ID: id, Title: s.title, Stdout: path + stdoutSuffix, Stderr: path + stderrSuffix}
-	err := h.forkOnce(ctx, p, s, order)
+	err := g.forkOnce(ctx, p, s, order)
 	if _, lost := errors.AsType[*lostError](err); lost {
-		order.ID = h.nextID()
-		err = h.forkOnce(ctx, p, s, order)
+		order.ID = g.h.nextID()
+		err = g.forkOnce(ctx, p, s, order)
 	}
 	return err
 }
 
-func (h *Host) forkOnce(ctx context.Context, p *process, s *spawn, order *forkOrder) error {
+func (g *Generation) forkOnce(ctx context.Context, p *process, s *spawn, order *forkOrder) error {
+	h := g.h
 	expected, err := h.cfg.Supervisor.Expect()
 	if err != nil {
 		return named(p.name, err)
@@ -102,7 +106,7 @@ func (h *Host) forkOnce(ctx context.Context, p *process, s *spawn, order *forkOr
 	key := workerKey(order.ID)
 	ch := h.door.expect(key)
 	defer h.door.withdraw(key, ch)
-	from, pid, err := h.ask(ctx, order, s.fresh)
+	from, pid, err := g.ask(ctx, order)
 	if err != nil {
 		return err
 	}
@@ -112,7 +116,7 @@ func (h *Host) forkOnce(ctx context.Context, p *process, s *spawn, order *forkOr
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.HandshakeTimeout, errSlow)
 	defer cancel()
-	a, err := h.meet(ctx, proc, ch)
+	a, err := meet(ctx, proc, h.closing, ch)
 	if errors.Is(err, errEnded) && takenAlong(proc, from) {
 		return &lostError{what: "forked process"}
 	}
@@ -146,25 +150,20 @@ func takenAlong(proc *supervisor.Process, from *parent) bool {
 
 // ask has a parent fork, and returns the number of the process when that is our child.
 // A parent that does not is ended.
-func (h *Host) ask(ctx context.Context, order *forkOrder, fresh bool) (*parent, int, error) {
-	if err := h.enter(ctx); err != nil {
+func (g *Generation) ask(ctx context.Context, order *forkOrder) (*parent, int, error) {
+	if err := g.enter(ctx); err != nil {
 		return nil, 0, err
 	}
-	defer h.leave()
-	if fresh && h.parent != nil && (h.parent.inspected || h.parent.preloaded) {
-		h.drop()
-	}
-	p, err := h.ready(ctx)
+	defer g.leave()
+	p, err := g.ready(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	if fresh {
-		p.inspected = true
-	}
-	pid, err := p.fork(ctx, h, order)
+	pid, err := g.forkOff(ctx, order)
 	if lost, ok := errors.AsType[*lostError](err); ok {
-		h.drop()
+		g.lose()
 		lost.said = quote.Telling(p.out.tail())
 	}
+	p.holds = p.holds || err == nil && g != g.h.scout
 	return p, pid, err
 }

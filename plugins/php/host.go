@@ -1,10 +1,11 @@
 package php
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -40,8 +41,8 @@ type Config struct {
 	Args []string
 	// Env is the whole environment of every process, as key=value.
 	Env []string
-	// Preload makes the parent load the worker files before it forks: those that the
-	// last Inspect found good. What they open at top level is then shared by all
+	// Preload makes the parent of a generation load the worker files before it forks:
+	// those that its Warm found good. What they open at top level is then shared by all
 	// workers.
 	Preload bool
 	// Output is called for each line that a parent prints, with host.Stdout or
@@ -81,24 +82,21 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Host starts PHP workers. Its methods may be called from any goroutine.
+// Host makes generations of PHP workers and looks at worker files. Its methods may
+// be called from any goroutine.
 type Host struct {
 	cfg     Config
 	files   *files
 	door    *listener
 	ids     atomic.Uint64 // of the processes so far
+	interp  atomic.Pointer[Interpreter]
 	closing chan struct{}
-	turn    chan struct{} // holds one value while somebody has the parent
+	scout   *Generation // whose parent forks inspectors; the next generation takes it over
 
-	// Of who has the turn.
-	interp  *Interpreter
-	parent  *parent
-	preload []source // what a parent is to load; nil if nothing, or if that has failed
-
-	mu     sync.Mutex
-	closed bool
-	alive  *process        // the latest parent, for Close
-	slow   map[string]bool // pools of which it was said that they load for long
+	mu          sync.Mutex
+	closed      bool
+	generations map[*Generation]struct{} // that are not closed
+	slow        map[string]bool          // pools of which it was said that they load for long
 }
 
 // New makes the directory with the bridge in it and listens. It starts no php. The
@@ -119,80 +117,54 @@ func New(cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.remove())
 	}
-	return &Host{
-		cfg: cfg, files: f, door: door, closing: make(chan struct{}), turn: make(chan struct{}, 1),
-		slow: map[string]bool{},
-	}, nil
+	h := &Host{
+		cfg: cfg, files: f, door: door, closing: make(chan struct{}),
+		generations: map[*Generation]struct{}{}, slow: map[string]bool{},
+	}
+	h.scout = h.Generation()
+	return h, nil
 }
 
-// Close ends the parent and removes the socket and the directory. It blocks until
-// the parent has been reaped, at most for the few milliseconds that a kill takes.
+// Close closes all generations and removes the socket and the directory. It blocks
+// until their parents have been reaped, at most for the few milliseconds that a kill takes.
 // Starts and inspections in progress fail with ErrClosed. Workers that run are not
 // touched: they are to end before, as their outputs lie in that directory. Closing
 // again is no error.
 func (h *Host) Close() error {
-	if !h.beginClose() {
+	open, first := h.beginClose()
+	if !first {
 		return nil
 	}
-	h.turn <- struct{}{} // for good; whoever has it gives it up now
-	h.drop()
+	for _, g := range open {
+		g.beginClose() // all at once
+	}
+	for _, g := range open {
+		g.finishClose()
+	}
 	return errors.Join(h.door.close(), h.files.remove())
 }
 
-// beginClose wakes all that wait.
-func (h *Host) beginClose() bool {
+// beginClose wakes all that wait for a process. open are the generations.
+func (h *Host) beginClose() (open []*Generation, first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return false
+		return nil, false
 	}
 	h.closed = true
 	close(h.closing)
-	if h.alive != nil {
-		h.alive.abort()
-	}
-	return true
+	return slices.Collect(maps.Keys(h.generations)), true
 }
 
-// enter waits for the turn, which leave gives back.
-func (h *Host) enter(ctx context.Context) error {
-	if err := h.unlessClosed(nil); err != nil {
-		return err
-	}
+// unlessClosed is err, or ErrClosed where that is why: Close kills a process, whose end
+// may be noticed first.
+func unlessClosed(closing <-chan struct{}, err error) error {
 	select {
-	case h.turn <- struct{}{}:
-		return nil
-	case <-h.closing:
-		return ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (h *Host) leave() { <-h.turn }
-
-// unlessClosed is err, or ErrClosed: Close kills the parent, whose end may be noticed
-// first.
-func (h *Host) unlessClosed(err error) error {
-	select {
-	case <-h.closing:
+	case <-closing:
 		return ErrClosed
 	default:
 		return err
 	}
-}
-
-// Renew has the workers from now on forked by a new parent: opcache holds the files of
-// the one before as they were when it first loaded them, whatever the disk holds by now. Workers
-// that run go on. It blocks while a worker is being forked, for at most a few seconds.
-// The error is ErrClosed, or what ended ctx.
-func (h *Host) Renew(ctx context.Context) error {
-	if err := h.enter(ctx); err != nil {
-		return fmt.Errorf("renew php: %w", err)
-	}
-	defer h.leave()
-	h.drop()
-	return nil
 }
 
 // nextID numbers a process.

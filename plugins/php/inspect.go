@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/internal/quote"
@@ -37,41 +36,24 @@ type Finding struct {
 // are looked at by another process. Inspect blocks until all have been looked at, or
 // until ctx ends.
 //
-// Opcache keeps what was compiled, and never looks at the disk again. An Inspect that
-// is not the first therefore replaces the parent, and workers that are started after
-// it run what the disk holds now. With Preload, the good files are what is loaded by
-// the parent from now on.
-//
-// Errors are those of Start.
+// It looks at what the disk holds, and leaves nothing in the opcache of any
+// generation. Errors are those of Start.
 func (h *Host) Inspect(ctx context.Context, list []File) ([]Finding, error) {
+	return h.scout.inspect(ctx, list, false)
+}
+
+// inspect has processes of the generation load the files.
+func (g *Generation) inspect(ctx context.Context, list []File, warm bool) ([]Finding, error) {
 	findings := []Finding{}
 	for next := 0; next < len(list); {
-		found, seen, err := h.inspectSome(ctx, list[next:], next == 0)
+		found, seen, err := g.inspectSome(ctx, list[next:], warm)
 		if err != nil {
 			return nil, err
 		}
 		findings = append(findings, found...)
 		next += seen
 	}
-	return findings, h.choose(ctx, list, findings)
-}
-
-// choose sets what parents preload.
-func (h *Host) choose(ctx context.Context, list []File, findings []Finding) error {
-	if !h.cfg.Preload {
-		return nil
-	}
-	if err := h.enter(ctx); err != nil {
-		return err
-	}
-	defer h.leave()
-	h.preload = nil
-	for _, f := range list {
-		if !slices.ContainsFunc(findings, func(bad Finding) bool { return bad.Path == f.Path }) {
-			h.preload = append(h.preload, f.source())
-		}
-	}
-	return nil
+	return findings, nil
 }
 
 func (f File) source() source {
@@ -80,19 +62,19 @@ func (f File) source() source {
 
 // inspectSome has one process look at the files, and returns what is wrong, and how
 // many files it has seen: one at least.
-func (h *Host) inspectSome(ctx context.Context, list []File, first bool) (found []Finding, seen int, err error) {
-	p, err := h.open(ctx, &spawn{name: inspectorName, title: "gearman-manager: inspector", fresh: first})
+func (g *Generation) inspectSome(ctx context.Context, list []File, warm bool) (found []Finding, seen int, err error) {
+	p, err := g.open(ctx, &spawn{name: inspectorName, title: "gearman-manager: inspector"})
 	if err != nil {
 		return nil, 0, err
 	}
-	if err = p.inspect(list); err == nil {
-		found, seen, err = h.findings(ctx, p, list)
+	if err = p.inspect(list, warm); err == nil {
+		found, seen, err = g.h.findings(ctx, p, list)
 	}
 	if err == nil {
 		p.end()
 		return found, seen, nil
 	}
-	err = p.explain(ctx, err, h.cfg.InitTimeout, "end")
+	err = p.explain(ctx, err, g.h.cfg.InitTimeout, "end")
 	switch n := len(found); {
 	case ctx.Err() != nil:
 		return nil, 0, err
@@ -104,12 +86,12 @@ func (h *Host) inspectSome(ctx context.Context, list []File, first bool) (found 
 }
 
 // inspect tells the process what it is.
-func (p *process) inspect(list []File) error {
-	sources := make([]source, 0, len(list))
+func (p *process) inspect(list []File, warm bool) error {
+	order := inspection{Warm: warm}
 	for _, f := range list {
-		sources = append(sources, f.source())
+		order.Files = append(order.Files, f.source())
 	}
-	line, err := encode("inspect", map[string]any{"files": sources})
+	line, err := encode("inspect", order)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package php_test
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -140,57 +139,14 @@ func TestAnInspectThatIsGivenUp(t *testing.T) {
 	}
 }
 
-// version is a file whose workers tell which version of it they have loaded.
-func version(t *testing.T, dir, v string) php.File {
-	t.Helper()
-	return workerFile(t, dir, "version", `echo "version `+v+` of ", getmypid(), "\n"; function version($job) {}`)
-}
-
-// TestAVersionLastsUntilTheNextInspect changes a file that workers run.
-func TestAVersionLastsUntilTheNextInspect(t *testing.T) {
-	b := setupPHP(t, true, nil)
-	dir := t.TempDir()
-	file := version(t, dir, "one")
-	run := func() string {
-		t.Helper()
-		printed := &lines{}
-		l := launch(file)
-		l.Output = printed.add
-		w := b.start(t, l)
-		w.Release()
-		finish(t, w)
-		return printed.String()
-	}
-	inspect := func() {
-		t.Helper()
-		if found, err := b.host.Inspect(t.Context(), []php.File{file}); err != nil || len(found) > 0 {
-			t.Fatalf("%v, %v", found, err)
-		}
-	}
-	inspect()
-	version(t, dir, "two")
-	if got := run(); !strings.Contains(got, "version one") {
-		t.Errorf("after the file has changed: %q", got)
-	}
-	inspect()
-	if err := os.Remove(file.Path); err != nil {
-		t.Fatal(err)
-	}
-	if got := run(); !strings.Contains(got, "version two") {
-		t.Errorf("after it was looked at: %q", got)
-	}
-}
-
 // TestPreload loads the good files in the parent.
 func TestPreload(t *testing.T) {
 	b := setupPHP(t, true, func(cfg *php.Config) { cfg.Preload = true })
 	dir := t.TempDir()
 	good := workerFile(t, dir, "good", `echo 'loaded by ', getmypid(), "\n"; function good($job) {}`)
 	bad := workerFile(t, dir, "bad", `function`)
-	found, err := b.host.Inspect(t.Context(), []php.File{bad, good})
-	if err != nil || len(found) != 1 {
-		t.Fatalf("%v, %v", found, err)
-	}
+	err := b.gen.Warm(t.Context(), []php.File{bad, good})
+	checkError[*php.WarmError](t, err, "load "+bad.Path+": syntax error")
 	for range 2 {
 		printed := &lines{}
 		l := launch(good)
@@ -217,8 +173,8 @@ func TestPreloadFails(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			b := setupPeer(t, mode, "ok", func(cfg *php.Config) { cfg.Preload = true })
-			if found, err := b.host.Inspect(t.Context(), []php.File{{Function: "good", Path: "/w/good.php"}}); err != nil || len(found) > 0 {
-				t.Fatalf("%v, %v", found, err)
+			if err := b.gen.Warm(t.Context(), []php.File{{Function: "good", Path: "/w/good.php"}}); err != nil {
+				t.Fatal(err)
 			}
 			for range 2 {
 				w := b.start(t, launch())

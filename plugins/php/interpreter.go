@@ -18,19 +18,22 @@ type Interpreter struct {
 // know the answer. Errors: *StartError, *supervisor.StartError if there is nothing
 // that could be executed, ErrClosed and what ended ctx.
 func (h *Host) Probe(ctx context.Context) (Interpreter, error) {
-	if err := h.enter(ctx); err != nil {
-		return Interpreter{}, err
+	if i := h.interp.Load(); i != nil {
+		return *i, unlessClosed(h.closing, nil)
 	}
-	defer h.leave()
-	return h.known(ctx)
+	return h.scout.probe(ctx)
 }
 
-// known starts a parent if that is the way to know. For who has the turn.
-func (h *Host) known(ctx context.Context) (Interpreter, error) {
-	if h.interp == nil {
-		if err := h.startParent(ctx); err != nil {
+// probe starts a parent if that is the way to know.
+func (g *Generation) probe(ctx context.Context) (Interpreter, error) {
+	if err := g.enter(ctx); err != nil {
+		return Interpreter{}, err
+	}
+	defer g.leave()
+	if g.h.interp.Load() == nil {
+		if err := g.startParent(ctx); err != nil {
 			return Interpreter{}, err
 		}
 	}
-	return *h.interp, nil
+	return *g.h.interp.Load(), nil
 }

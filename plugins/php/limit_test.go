@@ -30,6 +30,6 @@ func TestStartAtALimitOfProcesses(t *testing.T) {
 	b := setupPHP(t, true, func(cfg *php.Config) {
 		cfg.Args = []string{"-d", "disable_functions=pcntl_fork", "-d", "auto_prepend_file=" + prepended}
 	})
-	_, err := b.host.Start(t.Context(), launch(workerFile(t, dir, "reverse", `function reverse($job, &$log) {}`)))
+	_, err := b.gen.Start(t.Context(), launch(workerFile(t, dir, "reverse", `function reverse($job, &$log) {}`)))
 	checkError[*host.RefusedError](t, err, "could not fork")
 }

@@ -49,7 +49,7 @@ func TestLimitsThatCannotBe(t *testing.T) {
 			b := setupPHP(t, forks, nil)
 			l := launch(workerFile(t, t.TempDir(), "reverse", reverse))
 			l.Limits.NoFile = 1 << 40 // over fs.nr_open
-			_, err := b.host.Start(t.Context(), l)
+			_, err := b.gen.Start(t.Context(), l)
 			if limit, ok := errors.AsType[*supervisor.LimitError](err); !ok || limit.Limit != "nofile" {
 				t.Errorf("got %v", err)
 			}

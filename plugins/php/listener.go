@@ -12,9 +12,8 @@ import (
 // for want of descriptors.
 const acceptPause = 20 * time.Millisecond
 
-// parentKey is what a parent is expected as; the others are by their ids.
-const parentKey = "parent"
-
+// Whom a process is expected as. All have ids of their own.
+func parentKey(id string) string { return "parent " + id }
 func workerKey(id string) string { return "worker " + id }
 
 // arrival is a process that has connected.
@@ -165,7 +164,7 @@ func (l *listener) introduce(sock *net.UnixConn) (key string, a arrival, err err
 	c.in.max = maxLine
 	key, pid := workerKey(intro.ID), intro.PID
 	if intro.Parent != nil {
-		key, pid = parentKey, intro.Parent.PID
+		key, pid = parentKey(intro.Parent.ID), intro.Parent.PID
 	}
 	a = arrival{conn: c, parent: intro.Parent}
 	if pid != c.peer {

@@ -21,6 +21,7 @@ type introduction struct {
 
 // greeting is how a parent introduces itself.
 type greeting struct {
+	ID      string `json:"id"`
 	PHP     string `json:"php"`
 	Pcntl   bool   `json:"pcntl"`
 	Opcache bool   `json:"opcache"`
@@ -35,6 +36,14 @@ type forkOrder struct {
 	Title  string `json:"title"`
 	Stdout string `json:"stdout"`
 	Stderr string `json:"stderr"`
+}
+
+// inspection has a process load files and say what it finds.
+type inspection struct {
+	Files []source `json:"files"`
+	// Warm has what is compiled kept by opcache, for all processes of the generation;
+	// otherwise the files are read from the disk, and nothing of them is kept.
+	Warm bool `json:"warm"`
 }
 
 // source is one worker file; the fields are those of workerpb.Source, and the

@@ -24,53 +24,87 @@ type parent struct {
 	left    chan struct{} // closed when none is wanted any more
 	once    sync.Once
 
-	inspected bool // it has served an Inspect: its opcache holds those files
-	preloaded bool
+	holds     bool // it has forked for its generation: its opcache holds a version
+	preloaded int  // files that it has loaded, of those that its generation wants
 }
 
 // ready makes sure that there is a parent, which has preloaded what it is to. For
 // who has the turn.
-func (h *Host) ready(ctx context.Context) (*parent, error) {
-	if h.parent != nil && h.parent.isGone() {
-		h.drop()
+func (g *Generation) ready(ctx context.Context) (*parent, error) {
+	if g.parent != nil && g.parent.isGone() {
+		g.lose()
 	}
 	for {
-		if h.parent == nil {
-			if err := h.startParent(ctx); err != nil {
+		if g.parent == nil {
+			if err := g.takeParent(ctx); err != nil {
 				return nil, err
 			}
 		}
-		if h.parent == nil { // it could, or there would be no need for it
+		if g.parent == nil { // it could, or there would be no need for it
 			return nil, &ProtocolError{Reason: "the interpreter says that it cannot fork any more"}
 		}
-		if h.parent.preloaded || len(h.preload) == 0 {
-			return h.parent, nil
+		if g.parent.preloaded == len(g.preload) {
+			return g.parent, nil
 		}
-		if err := h.preloadParent(ctx); err != nil {
+		if err := g.preloadParent(ctx); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// takeParent takes over the parent of the scout, whose children leave nothing in
+// opcache, or starts one. For who has the turn, without a parent.
+func (g *Generation) takeParent(ctx context.Context) error {
+	if g != g.h.scout {
+		p, err := g.h.scout.giveParent(ctx)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			g.parent = p
+			return g.noteParent(p.process)
+		}
+	}
+	return g.startParent(ctx)
+}
+
+// giveParent gives the parent away, if there is one.
+func (g *Generation) giveParent(ctx context.Context) (*parent, error) {
+	if err := g.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer g.leave()
+	p := g.parent
+	if p == nil {
+		return nil, nil
+	}
+	if p.isGone() {
+		g.drop()
+		return nil, nil
+	}
+	g.forgetParent()
+	return p, nil
+}
+
 // startParent starts a parent and learns what the interpreter is. One that cannot
 // fork is of no more use. For who has the turn, without a parent.
-func (h *Host) startParent(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, h.cfg.HandshakeTimeout, errSlow)
+func (g *Generation) startParent(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.h.cfg.HandshakeTimeout, errSlow)
 	defer cancel()
-	p, err := h.newParent()
+	p, err := g.h.newParent()
 	if err != nil {
 		return err
 	}
-	a, err := h.meetParent(ctx, p)
+	a, err := g.meetParent(ctx, p)
 	if err != nil {
-		return p.explain(ctx, err, h.cfg.HandshakeTimeout, "greeting")
+		return p.explain(ctx, err, g.h.cfg.HandshakeTimeout, "greeting")
 	}
 	go p.read()
-	g := a.parent
-	h.interp = &Interpreter{Version: g.PHP, SAPI: g.SAPI, Pcntl: g.Pcntl, Opcache: g.Opcache, Gearman: g.Gearman}
-	h.parent = p
-	if !g.Pcntl {
-		h.drop()
+	is := a.parent
+	g.h.interp.Store(&Interpreter{Version: is.PHP, SAPI: is.SAPI, Pcntl: is.Pcntl, Opcache: is.Opcache, Gearman: is.Gearman})
+	g.parent = p
+	if !is.Pcntl {
+		g.drop()
 	}
 	return nil
 }
@@ -87,37 +121,27 @@ func (h *Host) newParent() (*parent, error) {
 }
 
 // meetParent executes php and waits for its greeting.
-func (h *Host) meetParent(ctx context.Context, p *parent) (arrival, error) {
-	ch := h.door.expect(parentKey)
-	defer h.door.withdraw(parentKey, ch)
+func (g *Generation) meetParent(ctx context.Context, p *parent) (arrival, error) {
+	h, id := g.h, g.h.nextID()
+	ch := h.door.expect(parentKey(id))
+	defer h.door.withdraw(parentKey(id), ch)
 	script, err := os.Open(h.files.boot)
 	if err != nil {
 		return arrival{}, fmt.Errorf("start %s: %w", parentName, err)
 	}
 	defer func() { _ = script.Close() }() // it was read only
-	args := slices.Concat(h.cfg.Args, engineArgs(), []string{"--", h.files.bridge, "parent", h.files.socket})
+	args := slices.Concat(h.cfg.Args, engineArgs(), []string{"--", h.files.bridge, "parent", h.files.socket, id})
 	if err := h.execute(p.process, supervisor.Spec{Args: args, Stdin: script}); err != nil {
 		return arrival{}, err
 	}
-	if err := h.noteParent(p.process); err != nil {
+	if err := g.noteParent(p.process); err != nil {
 		return arrival{}, err
 	}
-	a, err := p.arrive(ctx, h, ch)
+	a, err := p.arrive(ctx, g.closing, ch)
 	if err == nil && a.parent.SAPI != "cli" {
 		err = &ProtocolError{Reason: fmt.Sprintf("it is the %s version of php, want that of the command line", a.parent.SAPI)}
 	}
 	return a, err
-}
-
-// noteParent lets Close know the process.
-func (h *Host) noteParent(p *process) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.alive = p
-	if h.closed {
-		return ErrClosed
-	}
-	return nil
 }
 
 // execute starts php with the arguments, further environment and limits of spec.
@@ -131,19 +155,6 @@ func (h *Host) execute(p *process, spec supervisor.Spec) error {
 	p.out.release()
 	p.exists(proc)
 	return nil
-}
-
-// drop ends the parent, if there is one. For who has the turn.
-func (h *Host) drop() {
-	if h.parent == nil {
-		return
-	}
-	h.parent.once.Do(func() { close(h.parent.left) })
-	h.parent.end()
-	h.parent = nil
-	h.mu.Lock()
-	h.alive = nil
-	h.mu.Unlock()
 }
 
 // isGone tells whether the parent cannot be asked any more.
@@ -181,7 +192,7 @@ func (p *parent) read() {
 
 // await waits for the reply that fits. The error is a *lostError, ErrClosed or what
 // ended ctx.
-func (p *parent) await(ctx context.Context, h *Host, patience time.Duration, what string, fits func(*reply) bool) (*reply, error) {
+func (p *parent) await(ctx context.Context, closing <-chan struct{}, patience time.Duration, what string, fits func(*reply) bool) (*reply, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
@@ -191,47 +202,47 @@ func (p *parent) await(ctx context.Context, h *Host, patience time.Duration, wha
 				return r, nil
 			}
 		case <-p.gone:
-			return nil, h.unlessClosed(&lostError{what: what})
+			return nil, unlessClosed(closing, &lostError{what: what})
 		case <-timer.C:
 			return nil, &lostError{what: what, late: true, after: patience}
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case <-h.closing:
+		case <-closing:
 			return nil, ErrClosed
 		}
 	}
 }
 
-// preloadParent makes the parent load the worker files. If that fails, which is told
+// preloadParent makes the parent load the worker files that it has not. If that fails, which is told
 // once, the next parent does without. For who has the turn.
-func (h *Host) preloadParent(ctx context.Context) error {
-	err := h.parent.load(ctx, h)
+func (g *Generation) preloadParent(ctx context.Context) error {
+	err := g.load(ctx)
 	var lost *lostError
 	var refused refusal
 	switch {
 	case err == nil:
-		h.parent.preloaded = true
+		g.parent.preloaded = len(g.preload)
 		return nil
 	case errors.As(err, &lost), errors.As(err, &refused):
-		h.drop()
-		h.preload = nil
-		h.tell(fmt.Sprintf("gearman-manager: the worker files are not preloaded: %v", err))
+		g.drop()
+		g.preload = nil
+		g.h.tell(fmt.Sprintf("gearman-manager: the worker files are not preloaded: %v", err))
 		return nil
 	default: // the caller's context, or Close: it may be half loaded
-		h.drop()
+		g.drop()
 		return err
 	}
 }
 
-func (p *parent) load(ctx context.Context, h *Host) error {
-	line, err := encode("preload", h.preload)
+func (g *Generation) load(ctx context.Context) error {
+	line, err := encode("preload", g.preload[g.parent.preloaded:])
 	if err != nil {
 		return err
 	}
-	if err := p.conn.send(line); err != nil {
+	if err := g.parent.conn.send(line); err != nil {
 		return &lostError{what: "answer to preload"}
 	}
-	r, err := p.await(ctx, h, h.cfg.InitTimeout, "answer to preload", func(r *reply) bool {
+	r, err := g.parent.await(ctx, g.closing, g.h.cfg.InitTimeout, "answer to preload", func(r *reply) bool {
 		return r.Preloaded != nil || r.NotPreloaded != nil
 	})
 	if err == nil && r.NotPreloaded != nil {
@@ -240,17 +251,17 @@ func (p *parent) load(ctx context.Context, h *Host) error {
 	return err
 }
 
-// fork asks for one process and returns its number. The error is a refusal, a *lostError, ErrClosed or what
-// ended ctx.
-func (p *parent) fork(ctx context.Context, h *Host, order *forkOrder) (pid int, err error) {
+// forkOff asks the parent for one process and returns its number. The error is a refusal, a *lostError,
+// ErrClosed or what ended ctx. For who has the turn.
+func (g *Generation) forkOff(ctx context.Context, order *forkOrder) (pid int, err error) {
 	line, err := encode("fork", order)
 	if err != nil {
 		return 0, err
 	}
-	if err := p.conn.send(line); err != nil {
+	if err := g.parent.conn.send(line); err != nil {
 		return 0, &lostError{what: "fork"}
 	}
-	r, err := p.await(ctx, h, h.cfg.ForkTimeout, "fork", func(r *reply) bool {
+	r, err := g.parent.await(ctx, g.closing, g.h.cfg.ForkTimeout, "fork", func(r *reply) bool {
 		return r.Forked != nil && *r.Forked == order.ID || r.NotForked != nil && *r.NotForked == order.ID
 	})
 	switch {

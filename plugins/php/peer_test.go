@@ -25,7 +25,7 @@ func playPHP(args []string) int {
 	p := &peer{socket: args[at+2], marker: os.Getenv(markerFile)}
 	switch args[at+1] {
 	case "parent":
-		p.mode = os.Getenv(parentMode)
+		p.mode, p.id = os.Getenv(parentMode), args[at+3]
 		return p.parent()
 	case "middle":
 		return p.middle(args[at+2:])
@@ -99,7 +99,7 @@ func (p *peer) parent() int {
 		p.say("}{")
 		return hang()
 	}
-	p.say(`{"parent":{"php":"9.1.2","pcntl":%t,"opcache":true,"gearman":false,"sapi":%q,"pid":%d}}`, forks, sapi, pid)
+	p.say(`{"parent":{"id":%q,"php":"9.1.2","pcntl":%t,"opcache":true,"gearman":false,"sapi":%q,"pid":%d}}`, p.id, forks, sapi, pid)
 	p.obey()
 	return 0
 }

@@ -89,8 +89,8 @@ func (p *process) end() {
 }
 
 // arrive waits until it has introduced itself, as who it is.
-func (p *process) arrive(ctx context.Context, h *Host, ch <-chan arrival) (arrival, error) {
-	a, err := h.meet(ctx, p.proc, ch)
+func (p *process) arrive(ctx context.Context, closing <-chan struct{}, ch <-chan arrival) (arrival, error) {
+	a, err := meet(ctx, p.proc, closing, ch)
 	if err == nil {
 		p.connected(a.conn)
 	}
@@ -98,21 +98,21 @@ func (p *process) arrive(ctx context.Context, h *Host, ch <-chan arrival) (arriv
 }
 
 // meet waits until a process has introduced itself.
-func (h *Host) meet(ctx context.Context, proc *supervisor.Process, ch <-chan arrival) (arrival, error) {
+func meet(ctx context.Context, proc *supervisor.Process, closing <-chan struct{}, ch <-chan arrival) (arrival, error) {
 	select {
 	case a := <-ch:
 		return a.checked(proc)
 	case <-proc.Done():
 	case <-ctx.Done():
 		return arrival{}, context.Cause(ctx)
-	case <-h.closing:
+	case <-closing:
 		return arrival{}, ErrClosed
 	}
 	select {
 	case a := <-ch: // and ended after that
 		return a.checked(proc)
 	default:
-		return arrival{}, h.unlessClosed(errEnded)
+		return arrival{}, unlessClosed(closing, errEnded)
 	}
 }
 

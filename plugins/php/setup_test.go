@@ -21,6 +21,7 @@ import (
 // process, so the tests that need one run one after the other.
 type bundle struct {
 	host    *php.Host
+	gen     *php.Generation
 	sup     *supervisor.Supervisor
 	dir     string
 	path    string
@@ -67,6 +68,7 @@ func setup(t *testing.T, path string, change func(*php.Config)) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.close(t) })
+	b.gen = b.host.Generation()
 	return b
 }
 
@@ -139,7 +141,7 @@ func launch(files ...php.File) host.Launch {
 
 func (b *bundle) start(t *testing.T, launch host.Launch) *php.Worker {
 	t.Helper()
-	w, err := b.host.Start(t.Context(), launch)
+	w, err := b.gen.Start(t.Context(), launch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestSlowWorkers(t *testing.T) {
 	})
 	file := workerFile(t, t.TempDir(), "waits", "usleep(200000);\nfunction waits($job) {}")
 	for range 2 {
-		w, err := b.host.Start(t.Context(), host.Launch{Name: "waits/1", Request: func() *workerpb.RunRequest {
+		w, err := b.gen.Start(t.Context(), host.Launch{Name: "waits/1", Request: func() *workerpb.RunRequest {
 			return &workerpb.RunRequest{Functions: []*workerpb.Function{{Name: "waits", Source: &workerpb.Source{File: file.Path, Symbol: "waits"}}}}
 		}})
 		if err == nil {

@@ -35,7 +35,7 @@ type Worker struct {
 	pongs map[uint64]chan struct{} // of those that are not answered
 }
 
-// Start starts a worker and returns when it has said Hello: its process runs and has
+// Start starts a worker of the generation and returns when it has said Hello: its process runs and has
 // loaded its files. The worker lives on when ctx ends; if that happens before Hello,
 // it is killed. After an error nothing of it is left.
 //
@@ -47,7 +47,7 @@ type Worker struct {
 // Errors: *StartError, which holds a *host.ExitError, *host.TimeoutError or
 // *host.RefusedError; *supervisor.StartError if there is nothing that could be
 // executed; ErrClosed, and what ended ctx.
-func (h *Host) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
+func (g *Generation) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
 	s := &spawn{
 		name: launch.Name, title: launch.Argv0, output: sink{launch.Output, launch.Dropped}, started: launch.Started,
 		limits: launch.Limits, keepGroup: launch.KeepGroup,
@@ -55,10 +55,11 @@ func (h *Host) Start(ctx context.Context, launch host.Launch) (*Worker, error) {
 	if s.title == "" {
 		s.title = "gearman-manager: " + s.name
 	}
-	p, err := h.open(ctx, s)
+	p, err := g.open(ctx, s)
 	if err != nil {
 		return nil, err
 	}
+	h := g.h
 	req := &workerpb.RunRequest{}
 	if launch.Request != nil {
 		req = launch.Request()

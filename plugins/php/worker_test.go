@@ -183,7 +183,7 @@ func TestAWorkerThatCannotLoad(t *testing.T) {
 				if err := os.Mkdir(dir, 0o700); err != nil {
 					t.Fatal(err)
 				}
-				_, err := b.host.Start(t.Context(), launch(workerFile(t, dir, "reverse", c.code)))
+				_, err := b.gen.Start(t.Context(), launch(workerFile(t, dir, "reverse", c.code)))
 				checkError[*php.StartError](t, err, "start reverse/3 with "+b.path+": ")
 				checkError[*host.RefusedError](t, err, c.want)
 			}
@@ -276,7 +276,7 @@ func TestManyAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range count {
 		wg.Go(func() {
-			w, err := b.host.Start(t.Context(), l)
+			w, err := b.gen.Start(t.Context(), l)
 			if err != nil {
 				t.Error(err)
 				return
