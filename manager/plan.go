@@ -25,6 +25,12 @@ type PoolPlan struct {
 	Kind   Kind
 	// Program is the path of the program; empty for a shared pool of several files, where each function has its own.
 	Program string
+	// Named is the path that the program goes by, see [Program]; empty where Program is.
+	Named string
+	// Interpreter is what runs PHP files, with its arguments, as the config has it; nil for other kinds.
+	Interpreter []string
+	// Preload is set where worker files are loaded before PHP workers are forked.
+	Preload bool
 	// Version is what a plugin says of itself.
 	Version string
 	// Run is the path of what is executed instead of Program, the private copy of a plugin; empty where Program itself is.
@@ -32,11 +38,15 @@ type PoolPlan struct {
 	// Hash is that of the [Program]; of a pool of several programs one hash over all of theirs. Two workers of a pool with the same hash run
 	// the same code.
 	Hash string
+	// Fault says why programs are not run as the disk holds them, see [Program]; empty otherwise.
+	Fault string
 	// Functions are in order of registration: highest priority first, then by name. Only where GearmanManager would start shared workers
 	// that perform nothing is it empty; Workers is 0 then.
 	Functions []FunctionPlan
-	// Slots is how many workers job servers see.
+	// Slots is how many workers job servers see. It is 0 where operators want none for now; Workers is 0 then, and Concurrency 1.
 	Slots int
+	// Together is the slots of one worker that the config asks for, 0 for all of an executables' pool. Concurrency is never more than Slots.
+	Together int
 	// Concurrency is the slots of one worker. The last worker has fewer where they do not divide Slots.
 	Concurrency int
 	// ReloadBatch is how many workers are replaced at a time when code is reloaded, at least 1.
@@ -60,8 +70,10 @@ type PoolPlan struct {
 	KeepGroup bool
 	// StopSignal tells a standalone worker to leave.
 	StopSignal syscall.Signal
-	// Origin says for people which values of the config the number of slots comes from.
+	// Origin says for people which values of the config the number of slots comes from, or that it was scaled by hand.
 	Origin string
+	// Scaled is set where operators have set the number of slots.
+	Scaled bool
 }
 
 // FunctionPlan is what holds for the jobs of one function in a pool.
@@ -122,8 +134,9 @@ type planner struct {
 
 // share is a program as shared pools see it, with the functions that are not dedicated_only.
 type share struct {
-	program   Program
+	program   Program // the first of them
 	functions []FunctionPlan
+	programs  map[string]Program // by function
 }
 
 // note adds a problem at a value of the config.
@@ -160,6 +173,7 @@ func (p *planner) program(program Program) {
 		plan := p.function(f, program)
 		if shared != nil && !f.DedicatedOnly() {
 			shared.functions = append(shared.functions, plan)
+			shared.programs[name] = program
 		}
 		if numbers.dedicated > 0 {
 			p.pools = append(p.pools, p.dedicated(f, program, plan, numbers))

@@ -54,10 +54,18 @@ func (p *planner) limit(pool *PoolPlan, f config.Function) {
 func limits(f config.Function) supervisor.Limits {
 	l := supervisor.Limits{NoFile: uint64(f.RlimitNoFile()), Data: uint64(f.RlimitData()), Nice: f.Nice()}
 	l.Core, l.SetCore = f.RlimitCore()
-	if hard := f.MaxMemoryHard(); l.Data == 0 && hard > 0 {
-		l.Data = uint64(hard + hard/2 + dataHeadroom + int64(runtime.NumCPU())*dataProcessor)
+	if l.Data == 0 {
+		l.Data = dataLimit(f.MaxMemoryHard())
 	}
 	return l
+}
+
+// dataLimit is what the kernel is told where only max_memory_hard is set, 0 for none.
+func dataLimit(hard int64) uint64 {
+	if hard <= 0 {
+		return 0
+	}
+	return uint64(hard + hard/2 + dataHeadroom + int64(runtime.NumCPU())*dataProcessor)
 }
 
 // stopSignal returns the signal of one of the key's choices.

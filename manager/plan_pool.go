@@ -21,7 +21,7 @@ func (p *planner) shareOf(program Program) *share {
 			return s
 		}
 	}
-	s := &share{program: program}
+	s := &share{program: program, programs: map[string]Program{}}
 	p.shares = append(p.shares, s)
 	return s
 }
@@ -31,13 +31,13 @@ func (p *planner) function(f config.Function, program Program) FunctionPlan {
 	plan := FunctionPlan{
 		Name: f.Name(), Program: program.Path, Command: slices.Clone(program.Command), Pear: program.Pear,
 		Timeout: f.Timeout(), Grace: f.Grace(), OnTimeout: f.OnTimeout(), OnCrash: f.OnCrash(),
-		JobAttempts: f.JobAttempts(), Priority: f.Priority(),
+		JobAttempts: f.JobAttempts(), Priority: f.Priority(), Slow: f.Slow(), Hash: program.Hash,
 	}
 	if program.Kind == KindPHP {
 		plan.Symbol = p.cfg.Prefix() + f.Name()
 	}
 	if program.Kind == KindStandalone {
-		plan.Timeout, plan.JobAttempts = 0, 0 // nobody could hold it to them
+		plan.Timeout, plan.JobAttempts, plan.Slow = 0, 0, 0 // nobody could hold it to them
 	}
 	return plan
 }
@@ -45,29 +45,58 @@ func (p *planner) function(f config.Function, program Program) FunctionPlan {
 // dedicated makes the pool of one function.
 func (p *planner) dedicated(f config.Function, program Program, plan FunctionPlan, numbers counts) PoolPlan {
 	pool := PoolPlan{
-		Name: f.Name(), Kind: program.Kind, Program: program.Path, Version: program.Version,
-		Functions: []FunctionPlan{plan}, Slots: numbers.dedicated, Origin: numbers.origin,
+		Name: f.Name(), Kind: program.Kind, Functions: []FunctionPlan{plan}, Slots: numbers.dedicated, Origin: numbers.origin,
 	}
+	pool.runs(program)
+	p.interpreter(&pool)
 	p.divide(&pool, f)
 	p.limit(&pool, f)
 	return pool
 }
 
+// runs has the pool run one program.
+func (p *PoolPlan) runs(program Program) {
+	p.Program, p.Named, p.Version = program.Path, program.Named, program.Version
+	p.Run, p.Hash, p.Fault = program.Run, program.Hash, program.Fault
+}
+
+// interpreter sets what runs the files of a PHP pool.
+func (p *planner) interpreter(pool *PoolPlan) {
+	if pool.Kind == KindPHP {
+		pool.Interpreter = append([]string{p.cfg.PHP()}, p.cfg.PHPArgs()...)
+		pool.Preload = p.cfg.PHPPreload()
+	}
+}
+
 // divide divides the slots of a pool among workers.
 func (p *planner) divide(pool *PoolPlan, f config.Function) {
-	pool.Concurrency = 1
-	switch wanted := f.Concurrency(); {
-	case pool.Kind == KindStandalone:
-	case pool.Kind == KindPHP:
+	pool.ReloadBatch = f.ReloadBatch()
+	switch pool.Kind {
+	case KindPlugin, KindExec:
+		pool.Together = f.Concurrency()
+	case KindPHP:
+		pool.Together = 1
 		if !pool.Shared {
 			p.checkOneSlot(f, pool.Kind)
 		}
-	case wanted > 0:
-		pool.Concurrency = min(wanted, pool.Slots)
-	case pool.Kind == KindExec:
-		pool.Concurrency = pool.Slots
+	case KindStandalone:
+		pool.Together = 1
 	}
-	pool.Workers = (pool.Slots + pool.Concurrency - 1) / pool.Concurrency
+	pool.divide()
+}
+
+// divide finds how many workers have the slots. A pool without functions has none.
+func (p *PoolPlan) divide() {
+	p.Concurrency, p.Workers = 1, 0
+	switch {
+	case p.Together > 0:
+		p.Concurrency = max(1, min(p.Together, p.Slots))
+	case p.Kind == KindExec:
+		p.Concurrency = max(1, p.Slots)
+	}
+	if len(p.Functions) > 0 {
+		p.Workers = (p.Slots + p.Concurrency - 1) / p.Concurrency
+	}
 }
 
 // shareOut makes the shared pools.
@@ -93,18 +122,36 @@ func (p *planner) sharedPool(s *share, slots int, alone bool) PoolPlan {
 		Name: p.sharedName(s, alone), Shared: true, Kind: s.program.Kind, Functions: s.functions, Slots: slots,
 		Origin: origin(p.cfg.Origin(config.GlobalSection, "count")),
 	}
-	if pool.Kind == KindPlugin || len(s.functions) == 1 {
-		pool.Program, pool.Version = s.program.Path, s.program.Version
+	switch {
+	case pool.Kind == KindPlugin:
+		pool.runs(s.program)
+	case len(s.functions) == 1:
+		pool.runs(s.programs[s.functions[0].Name])
+	default:
+		pool.runsAll(s)
 	}
-	if len(s.functions) == 1 {
-		pool.Program = s.functions[0].Program
-	}
+	p.interpreter(&pool)
 	p.divide(&pool, p.cfg.Defaults())
 	p.limit(&pool, p.cfg.Defaults())
-	if len(s.functions) == 0 {
-		pool.Workers = 0
-	}
 	return pool
+}
+
+// runsAll has a shared pool run several programs.
+func (p *PoolPlan) runsAll(s *share) {
+	var hashes, faults []string
+	known := false
+	for _, f := range p.Functions {
+		program := s.programs[f.Name]
+		hashes = append(hashes, f.Name, program.Hash)
+		known = known || program.Hash != ""
+		if program.Fault != "" {
+			faults = append(faults, program.Fault)
+		}
+	}
+	p.Fault = strings.Join(faults, "; ")
+	if known {
+		p.Hash = hashOf(hashes)
+	}
 }
 
 // sharedName returns a name that no other pool has.

@@ -382,15 +382,17 @@ func TestPlanValues(t *testing.T) {
 	}
 	for name, want := range map[string]manager.PoolPlan{
 		"resize": {
-			Name: "resize", Kind: manager.KindPHP, Program: "/w/resize.php", Functions: []manager.FunctionPlan{resize}, Slots: 5, Concurrency: 1, Workers: 5,
+			Name: "resize", Kind: manager.KindPHP, Program: "/w/resize.php", Functions: []manager.FunctionPlan{resize}, Slots: 5, Together: 1, Concurrency: 1, Workers: 5,
+			Interpreter: []string{"php"}, ReloadBatch: 1,
 			MaxRuns: 1000, MaxLifetime: time.Minute, RestartSplay: 5 * time.Second, StartSeconds: time.Second, Origin: "[resize] dedicated_count at config.ini:8",
 		},
 		"*php": {
-			Name: "*php", Shared: true, Kind: manager.KindPHP, Functions: []manager.FunctionPlan{resize, mail}, Slots: 10, Concurrency: 1, Workers: 10,
+			Name: "*php", Shared: true, Kind: manager.KindPHP, Functions: []manager.FunctionPlan{resize, mail}, Slots: 10, Together: 1, Concurrency: 1, Workers: 10,
+			Interpreter: []string{"php"}, ReloadBatch: 1,
 			MaxRuns: 1000, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute, StartSeconds: time.Second, Origin: "[GearmanManager] count at config.ini:2",
 		},
 		"wc": {
-			Name: "wc", Kind: manager.KindExec, Program: "/usr/bin/wc", Slots: 12, Concurrency: 12, Workers: 1, MaxRuns: 1000, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute, StartSeconds: time.Second,
+			Name: "wc", Kind: manager.KindExec, Program: "/usr/bin/wc", Slots: 12, Concurrency: 12, Workers: 1, ReloadBatch: 1, MaxRuns: 1000, MaxLifetime: time.Hour, RestartSplay: 10 * time.Minute, StartSeconds: time.Second,
 			Functions: []manager.FunctionPlan{{
 				Name: "wc", Program: "/usr/bin/wc", Command: []string{"/usr/bin/wc", "-l"}, Timeout: 300 * time.Second, Grace: 2 * time.Second,
 				OnTimeout: config.Fail, OnCrash: config.Fail,

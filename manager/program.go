@@ -24,7 +24,9 @@ const (
 type Program struct {
 	// Path is the absolute path of the file that is run, in a directory whose symbolic links are resolved.
 	Path string
-	Kind Kind
+	// Named is that path with the directory's symbolic links as the config has them: what the program goes by, whatever a link in it leads to.
+	Named string
+	Kind  Kind
 	// Functions are those that the config lets through, in the order in which the program declares them; never empty.
 	Functions []string
 	// Command is the argument vector for exec and standalone, beginning with Path; nil for other kinds.
@@ -38,6 +40,10 @@ type Program struct {
 	// Hash is the SHA-256 of the program's content, of the files that its functions' watch names included, in hexadecimal digits; empty
 	// where that is not known.
 	Hash string
+	// FileHash is that of the file alone; empty where that is not known.
+	FileHash string
+	// Fault says why the program is not taken as the disk holds it, where an earlier version goes on to run. Empty otherwise.
+	Fault string
 	// Broken is set where a problem says why the program cannot be run. It is not planned, but its functions are known.
 	Broken bool
 	// Origin says where the config names the program: a command line, a mode, or worker_dir.
