@@ -34,6 +34,7 @@ type Stamped struct {
 type stream struct {
 	log     zerolog.Logger
 	onEvent func(Event) // may be nil
+	levels  levels
 
 	mu        sync.Mutex
 	seq       uint64 // of the last event
@@ -52,7 +53,7 @@ func newStream(log zerolog.Logger, onEvent func(Event), remember int) *stream {
 // long as they do.
 func (s *stream) emit(e Event) {
 	s.publish(e)
-	e.log(s.log)
+	e.log(s.levels.logger(s.log, e))
 	if s.onEvent != nil {
 		s.onEvent(e)
 	}

@@ -3,8 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -15,7 +19,8 @@ import (
 	"github.com/gearman-manager/gearman-manager/manager"
 )
 
-// controlName is the name of the control socket in a manager's runtime directory.
+// controlName is the name of the control socket in a manager's runtime directory. Where
+// the config names another place, it is a link that leads there.
 const controlName = "control"
 
 // openControl lets others talk to the manager. Without it the fleet runs as well, so
@@ -23,9 +28,7 @@ const controlName = "control"
 func openControl(ctx context.Context, m *manager.Manager, cfg *config.Config, log zerolog.Logger) *control.Server {
 	path := filepath.Join(m.Dir(), controlName)
 	server, err := control.Open(ctx, control.Config{
-		Path: path, Fleet: newRunningFleet(m, cfg), OnChange: func(peer control.Peer, request string, err error) {
-			logChange(log, peer, request, err)
-		},
+		Path: path, Fleet: newRunningFleet(m, cfg), OnChange: func(c control.Change) { logChange(log, c) },
 	})
 	if err != nil {
 		log.Warn().Err(err).Str(logging.FieldDetail, "the fleet runs; status, quarantine and retry cannot reach it").Msg("control socket not opened")
@@ -35,22 +38,30 @@ func openControl(ctx context.Context, m *manager.Manager, cfg *config.Config, lo
 }
 
 // logChange logs who changes something, at every verbosity.
-func logChange(log zerolog.Logger, peer control.Peer, request string, err error) {
+func logChange(log zerolog.Logger, c control.Change) {
 	if log.GetLevel() > zerolog.InfoLevel && log.GetLevel() != zerolog.Disabled {
 		log = log.Level(zerolog.InfoLevel)
 	}
 	level := zerolog.InfoLevel
-	if err != nil {
+	if c.Err != nil {
 		level = zerolog.WarnLevel
 	}
-	log.WithLevel(level).Err(err).Str(logging.FieldRequest, request).
-		Int(logging.FieldUID, peer.UID).Int(logging.FieldPID, peer.PID).Msg("control request")
+	log.WithLevel(level).Err(c.Err).Str(logging.FieldRequest, c.Request).Func(func(line *zerolog.Event) {
+		if c.What != "" {
+			line.Str(logging.FieldDetail, c.What)
+		}
+	}).Int(logging.FieldUID, c.Peer.UID).Int("gid", c.Peer.GID).Int(logging.FieldPID, c.Peer.PID).Msg("control request")
 }
 
 // runningFleet answers the control socket.
 type runningFleet struct {
 	manager *manager.Manager
 	self    control.Manager
+	end     func() // begins to stop
+
+	mu    sync.Mutex
+	ends  bool // it was called
+	hurry int
 }
 
 func newRunningFleet(m *manager.Manager, cfg *config.Config) *runningFleet {
@@ -70,63 +81,16 @@ func absolute(path string) string {
 	return path
 }
 
+// answered makes the error of the manager one that says what it means to whoever asked.
+func answered(err error) error {
+	if _, missing := errors.AsType[*manager.NotSuspectError](err); missing || errors.Is(err, manager.ErrNoPool) {
+		return &control.NotFoundError{Err: err}
+	}
+	return err
+}
+
 // Manager says who it is.
 func (f *runningFleet) Manager() control.Manager { return f.self }
-
-// Status describes the fleet.
-func (f *runningFleet) Status() control.Status {
-	s := f.manager.Snapshot()
-	out := control.Status{Manager: f.self, At: s.At, Servers: []control.JobServer{}, Pools: []control.Pool{}}
-	for _, server := range s.Servers {
-		out.Servers = append(out.Servers, control.JobServer{
-			Address: server.Address, Slots: server.Slots, Lost: server.Lost, Error: server.Err,
-		})
-	}
-	for _, p := range s.Pools {
-		out.Pools = append(out.Pools, controlPool(p))
-	}
-	for _, job := range f.manager.Quarantine() {
-		if job.Quarantined {
-			out.Quarantined++
-		} else {
-			out.Suspects++
-		}
-	}
-	return out
-}
-
-func controlPool(p manager.PoolStatus) control.Pool {
-	out := control.Pool{
-		Name: p.Name, Shared: p.Shared, Kind: string(p.Kind), Functions: append([]string{}, p.Functions...), Slots: p.Slots,
-		Runs: p.Runs, JobsUnknown: p.JobsUnknown, Done: known(p.Done, p.JobsUnknown), Failed: known(p.Failed, p.JobsUnknown),
-		Failures: p.Failures, NextTry: p.NextTry, GivenUp: p.GaveUp, Workers: []control.Worker{},
-	}
-	for _, w := range p.Workers {
-		out.Workers = append(out.Workers, controlWorker(w, p.JobsUnknown))
-	}
-	return out
-}
-
-// known is a count, or nil if it is not known.
-func known(n uint64, unknown bool) *uint64 {
-	if unknown {
-		return nil
-	}
-	return &n
-}
-
-func controlWorker(w manager.WorkerStatus, unknown bool) control.Worker {
-	out := control.Worker{
-		Name: w.Name, PID: w.PID, State: string(w.State), Slots: w.Slots, Ready: w.Ready, Servers: w.Servers, Since: w.Since,
-		Stopped: w.Stopped, Done: known(w.Done, unknown), Failed: known(w.Failed, unknown), Restarts: w.Restarts, LastExit: w.LastExit, Retires: w.Retires, Jobs: []control.Job{},
-	}
-	for _, j := range w.Jobs {
-		out.Jobs = append(out.Jobs, control.Job{
-			Function: j.Function, Server: j.Server, Handle: j.Handle, Slot: j.Slot, ForMS: j.Since.Milliseconds(),
-		})
-	}
-	return out
-}
 
 // Quarantine lists suspect jobs.
 func (f *runningFleet) Quarantine() []control.SuspectJob {
@@ -143,20 +107,119 @@ func (f *runningFleet) Quarantine() []control.SuspectJob {
 // Release releases jobs.
 func (f *runningFleet) Release(ctx context.Context, server, handle string) (int, error) {
 	n, err := f.manager.ReleaseJob(ctx, server, handle)
-	if _, missing := errors.AsType[*manager.NotSuspectError](err); missing {
-		err = &control.NotFoundError{Err: err}
-	}
-	return n, err
+	return n, answered(err)
 }
 
 // ReleaseAll releases all jobs.
 func (f *runningFleet) ReleaseAll(ctx context.Context) int { return f.manager.ReleaseAllJobs(ctx) }
 
 // Retry starts workers of a function now.
-func (f *runningFleet) Retry(function string) error {
-	err := f.manager.Retry(function)
-	if errors.Is(err, manager.ErrNoPool) {
-		err = &control.NotFoundError{Err: err}
+func (f *runningFleet) Retry(function string) error { return answered(f.manager.Retry(function)) }
+
+// Reload applies what has changed.
+func (f *runningFleet) Reload(ctx context.Context, req control.ReloadRequest) (control.ReloadReport, error) {
+	report, err := f.manager.Reload(ctx, manager.ReloadRequest{Config: req.Config, Code: req.Code, Roll: req.Roll})
+	out := control.ReloadReport{Changes: []control.PoolChange{}, Problems: controlProblems(report.Problems), Refused: report.Refused}
+	for _, c := range report.Changes {
+		out.Changes = append(out.Changes, control.PoolChange{Pool: c.Pool, What: append([]string{}, c.What...)})
 	}
-	return err
+	return out, err
 }
+
+// Restart replaces workers.
+func (f *runningFleet) Restart(ctx context.Context, function string) (int, error) {
+	n, err := f.manager.Restart(ctx, function)
+	return n, answered(err)
+}
+
+// Scale sets numbers of slots.
+func (f *runningFleet) Scale(ctx context.Context, scalings []control.Scaling) error {
+	all := make([]manager.Scaling, 0, len(scalings))
+	for _, s := range scalings {
+		all = append(all, manager.Scaling{Function: s.Function, Slots: s.Slots})
+	}
+	return answered(f.manager.Scale(ctx, all))
+}
+
+// Pause has workers take no jobs of a function.
+func (f *runningFleet) Pause(ctx context.Context, function string) error {
+	return answered(f.manager.Pause(ctx, function))
+}
+
+// Drain has the workers of a function leave.
+func (f *runningFleet) Drain(ctx context.Context, function string) error {
+	return answered(f.manager.Drain(ctx, function))
+}
+
+// Resume ends both.
+func (f *runningFleet) Resume(ctx context.Context, function string) error {
+	return answered(f.manager.Resume(ctx, function))
+}
+
+// SetLogLevel sets how much is logged.
+func (f *runningFleet) SetLogLevel(ctx context.Context, function string, verbosity int) error {
+	return answered(f.manager.SetLogLevel(ctx, function, verbosity))
+}
+
+// LogLevels says how much is logged.
+func (f *runningFleet) LogLevels() control.LogLevels {
+	l := f.manager.LogLevels()
+	out := control.LogLevels{Verbosity: l.Verbosity, Functions: []control.FunctionLevel{}}
+	for _, name := range slices.Sorted(maps.Keys(l.Functions)) {
+		out.Functions = append(out.Functions, control.FunctionLevel{Function: name, Verbosity: l.Functions[name]})
+	}
+	return out
+}
+
+// errNoEnd is the error of a fleet that was not told how to stop.
+var errNoEnd = errors.New("internal error: this manager is stopped by a signal only")
+
+// Stop begins to stop, and hurries from the second call on.
+func (f *runningFleet) Stop() (hurry int, err error) {
+	if f.end == nil {
+		return 0, errNoEnd
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.ends {
+		f.ends = true
+		f.end()
+		return 0, nil
+	}
+	f.hurry++
+	f.manager.Hurry()
+	return f.hurry, nil
+}
+
+// Why says what holds a function back.
+func (f *runningFleet) Why(ctx context.Context, function string) (control.Why, error) {
+	w, err := f.manager.Why(ctx, function)
+	if err != nil {
+		return control.Why{}, answered(err)
+	}
+	out := control.Why{
+		Function: w.Function, At: w.At, Pools: append([]string{}, w.Pools...), Reasons: []control.Reason{}, Servers: []control.Queue{},
+	}
+	for _, r := range w.Reasons {
+		out.Reasons = append(out.Reasons, control.Reason{Code: string(r.Code), Message: r.Message, Blocks: r.Blocks})
+	}
+	for _, q := range w.Queues {
+		if q.Err != nil {
+			out.Servers = append(out.Servers, control.Queue{Server: q.Server, Error: q.Err.Error()})
+			continue
+		}
+		out.Queued, out.Running = sum(out.Queued, q.Queued), sum(out.Running, q.Running)
+		out.Servers = append(out.Servers, control.Queue{Server: q.Server, Queued: &q.Queued, Running: &q.Running, Workers: &q.Workers})
+	}
+	return out, nil
+}
+
+// sum adds to a number that may not be known yet.
+func sum(total *int, n int) *int {
+	if total != nil {
+		n += *total
+	}
+	return &n
+}
+
+var _ = fmt.Sprint

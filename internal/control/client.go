@@ -14,13 +14,14 @@ import (
 )
 
 const (
-	callTimeout = time.Minute
-	maxAnswer   = 256 << 20
+	callTimeout   = time.Minute
+	reloadTimeout = 10 * time.Minute // programs are asked what they perform, and files copied
+	maxAnswer     = 256 << 20
 )
 
 // Client asks a manager. Its methods may be called from any goroutine; each makes a
 // connection of its own, so that there is nothing to close. They block until there is
-// an answer, at most for a minute. Their error is an *[AnswerError] if the manager
+// an answer, at most for a minute if nothing else is said. Their error is an *[AnswerError] if the manager
 // refused, and otherwise that of a manager that could not be reached.
 type Client struct {
 	path string
@@ -43,7 +44,6 @@ func NewClient(path string) *Client {
 		return d.DialContext(ctx, "unix", path)
 	}
 	return &Client{path: path, http: &http.Client{
-		Timeout:   callTimeout,
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
 	}}
 }
@@ -58,8 +58,12 @@ func (c *Client) Manager(ctx context.Context) (m Manager, err error) {
 }
 
 // Status asks for the fleet.
-func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	err = c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+func (c *Client) Status(ctx context.Context) (Status, error) { return c.StatusOf(ctx, StatusQuery{}) }
+
+// StatusOf asks for a part of the fleet. That nobody knows its function is an
+// *[AnswerError] with the status 404.
+func (c *Client) StatusOf(ctx context.Context, q StatusQuery) (s Status, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/status"+q.encode(), nil, &s)
 	return s, err
 }
 
@@ -69,38 +73,30 @@ func (c *Client) Quarantine(ctx context.Context) (q Quarantine, err error) {
 	return q, err
 }
 
-// Release releases suspect jobs and returns how many.
-func (c *Client) Release(ctx context.Context, req ReleaseRequest) (int, error) {
-	var done Released
-	err := c.call(ctx, http.MethodPost, "/v1/quarantine/release", req, &done)
-	return done.Released, err
+// Why asks what holds a function back. That nobody knows it is an *[AnswerError] with
+// the status 404. The manager asks the job servers for it.
+func (c *Client) Why(ctx context.Context, function string) (w Why, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/why?"+url.Values{"function": {function}}.Encode(), nil, &w)
+	return w, err
 }
 
-// Retry starts workers of a function now that wait.
-func (c *Client) Retry(ctx context.Context, function string) error {
-	return c.call(ctx, http.MethodPost, "/v1/retry", RetryRequest{Function: function}, &Retried{})
+// LogLevels asks how much is logged.
+func (c *Client) LogLevels(ctx context.Context) (l LogLevels, err error) {
+	err = c.call(ctx, http.MethodGet, "/v1/log-level", nil, &l)
+	return l, err
 }
 
 // call sends a request and reads the answer.
 func (c *Client) call(ctx context.Context, method, path string, request, result any) error {
-	var body io.Reader
-	if request != nil {
-		data, err := json.Marshal(request)
-		if err != nil {
-			return fmt.Errorf("ask the manager: %w", err)
-		}
-		body = bytes.NewReader(data)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://manager"+path, body)
+	return c.callFor(ctx, callTimeout, method, path, request, result)
+}
+
+func (c *Client) callFor(ctx context.Context, patience time.Duration, method, path string, request, result any) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	resp, err := c.send(ctx, method, path, request)
 	if err != nil {
-		return fmt.Errorf("ask the manager: %w", err)
-	}
-	resp, err := c.http.Do(req)
-	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL is of no use to anybody
-		err = wrapped.Err
-	}
-	if err != nil {
-		return fmt.Errorf("ask the manager: %w", err)
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }() // what it says was read
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -116,6 +112,30 @@ func (c *Client) call(ctx context.Context, method, path string, request, result 
 		return fmt.Errorf("ask the manager: read its answer: %w", err)
 	}
 	return nil
+}
+
+// send sends a request. The caller closes the answer's body.
+func (c *Client) send(ctx context.Context, method, path string, request any) (*http.Response, error) {
+	var body io.Reader
+	if request != nil {
+		data, err := json.Marshal(request)
+		if err != nil {
+			return nil, fmt.Errorf("ask the manager: %w", err)
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://manager"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("ask the manager: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL is of no use to anybody
+		err = wrapped.Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask the manager: %w", err)
+	}
+	return resp, nil
 }
 
 // refusal is the error that an answer holds.

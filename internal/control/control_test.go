@@ -27,14 +27,23 @@ type fakeFleet struct {
 	mu   sync.Mutex
 	jobs []control.SuspectJob
 	did  []string
-	wait chan struct{} // releases send to it, then wait for it to be closed, if it is not nil
+	// events and logs answer, if they are not nil.
+	events func(context.Context, control.EventsQuery, func(control.Event) error) error
+	logs   func(context.Context, control.LogsQuery, func(control.LogLine) error) error
+	wait   chan struct{} // releases send to it, then wait for it to be closed, if it is not nil
 }
 
 func (f *fakeFleet) Manager() control.Manager {
 	return control.Manager{PID: 42, Version: "v9", Config: "/etc/c.ini", Started: time.Unix(1, 0).UTC()}
 }
 
-func (f *fakeFleet) Status() control.Status {
+func (f *fakeFleet) Status(q control.StatusQuery) (control.Status, error) {
+	if q.Function == "none" {
+		return control.Status{}, &control.NotFoundError{Err: errors.New("no such function")}
+	}
+	if q != (control.StatusQuery{}) {
+		f.note("status %+v", q)
+	}
 	return control.Status{
 		Manager: f.Manager(), At: time.Unix(2, 0).UTC(),
 		Servers: []control.JobServer{{Address: "a:1", Slots: 3}},
@@ -42,7 +51,7 @@ func (f *fakeFleet) Status() control.Status {
 			Name: "resize", Functions: []string{"resize"},
 			Workers: []control.Worker{{Name: "resize/1", PID: 7, State: "ready", Jobs: []control.Job{{Handle: "H:a:1", ForMS: 5}}}},
 		}},
-	}
+	}, nil
 }
 
 func (f *fakeFleet) Quarantine() []control.SuspectJob {
@@ -89,6 +98,74 @@ func (f *fakeFleet) Retry(function string) error {
 	return nil
 }
 
+func (f *fakeFleet) Reload(_ context.Context, req control.ReloadRequest) (control.ReloadReport, error) {
+	f.note("reload %+v", req)
+	return control.ReloadReport{
+		Changes:  []control.PoolChange{{Pool: "resize", What: []string{"count 2 → 6"}}},
+		Problems: []control.Problem{{File: "c.ini", Line: 3, Severity: "error", Message: "oh"}}, Refused: true,
+	}, nil
+}
+
+func (f *fakeFleet) Restart(_ context.Context, function string) (int, error) {
+	f.note("restart %q", function)
+	return 3, nil
+}
+
+func (f *fakeFleet) Scale(_ context.Context, scalings []control.Scaling) error {
+	f.note("scale %v", scalings)
+	return nil
+}
+
+func (f *fakeFleet) Pause(_ context.Context, function string) error {
+	f.note("pause %s", function)
+	return nil
+}
+
+func (f *fakeFleet) Drain(_ context.Context, function string) error {
+	f.note("drain %s", function)
+	return nil
+}
+
+func (f *fakeFleet) Resume(ctx context.Context, function string) error {
+	f.note("resume %s", function)
+	return ctx.Err()
+}
+
+func (f *fakeFleet) SetLogLevel(_ context.Context, function string, verbosity int) error {
+	f.note("log level %q %d", function, verbosity)
+	return nil
+}
+
+func (f *fakeFleet) LogLevels() control.LogLevels {
+	return control.LogLevels{Verbosity: 1, Functions: []control.FunctionLevel{{Function: "f", Verbosity: 3}}}
+}
+
+func (f *fakeFleet) Stop() (int, error) {
+	f.note("stop")
+	return 1, nil
+}
+
+func (f *fakeFleet) Why(_ context.Context, function string) (control.Why, error) {
+	if function == "none" {
+		return control.Why{}, &control.NotFoundError{Err: errors.New("no such function")}
+	}
+	return control.Why{Function: function, Reasons: []control.Reason{{Code: "paused", Message: "it is paused", Blocks: true}}}, nil
+}
+
+func (f *fakeFleet) Events(ctx context.Context, q control.EventsQuery, send func(control.Event) error) error {
+	if f.events != nil {
+		return f.events(ctx, q, send)
+	}
+	return nil
+}
+
+func (f *fakeFleet) Logs(ctx context.Context, q control.LogsQuery, send func(control.LogLine) error) error {
+	if f.logs != nil {
+		return f.logs(ctx, q, send)
+	}
+	return nil
+}
+
 // rig is a server and who talks to it.
 type rig struct {
 	fleet  *fakeFleet
@@ -118,13 +195,17 @@ func open(t *testing.T, fleet *fakeFleet) *rig {
 	return r
 }
 
-func (r *rig) change(peer control.Peer, request string, err error) {
+func (r *rig) change(c control.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if peer.UID != os.Getuid() || peer.PID != os.Getpid() {
-		request = fmt.Sprintf("%s by %+v", request, peer)
+	what := c.Request
+	if c.What != "" {
+		what += " (" + c.What + ")"
 	}
-	r.changes = append(r.changes, fmt.Sprintf("%s: %v", request, err))
+	if c.Peer.UID != os.Getuid() || c.Peer.GID != os.Getgid() || c.Peer.PID != os.Getpid() {
+		what = fmt.Sprintf("%s by %+v", what, c.Peer)
+	}
+	r.changes = append(r.changes, fmt.Sprintf("%s: %v", what, c.Err))
 }
 
 // raw sends bytes and returns what comes back until the connection is closed.
@@ -160,7 +241,8 @@ func TestCalls(t *testing.T) {
 		t.Errorf("manager %+v, %v", got, err)
 	}
 	got, err := r.client.Status(t.Context())
-	if diff := cmp.Diff(fleet.Status(), got); err != nil || diff != "" {
+	whole, _ := fleet.Status(control.StatusQuery{})
+	if diff := cmp.Diff(whole, got); err != nil || diff != "" {
 		t.Errorf("status: %v, %s", err, diff)
 	}
 	list, err := r.client.Quarantine(t.Context())
@@ -196,9 +278,10 @@ func TestCalls(t *testing.T) {
 		t.Errorf("did %q, want %q", fleet.done(), want)
 	}
 	want := []string{
-		"POST /v1/quarantine/release: <nil>", "POST /v1/quarantine/release: <nil>", "POST /v1/retry: <nil>",
-		"POST /v1/quarantine/release: no job", "POST /v1/quarantine/release: all jobs", "POST /v1/quarantine/release: no such job",
-		"POST /v1/quarantine/release: read request: http: request body too large", "POST /v1/retry: no function", "POST /v1/retry: it is",
+		"POST /v1/quarantine/release (release job H:a:1 of s:1): <nil>", "POST /v1/quarantine/release (release all jobs): <nil>",
+		"POST /v1/retry (retry f): <nil>",
+		"POST /v1/quarantine/release: no job", "POST /v1/quarantine/release: all jobs", "POST /v1/quarantine/release (release job none): no such job",
+		"POST /v1/quarantine/release: read request: http: request body too large", "POST /v1/retry: no function", "POST /v1/retry (retry busy): it is",
 	}
 	if !slices.EqualFunc(r.changes, want, strings.HasPrefix) {
 		t.Errorf("told %q, want %q", r.changes, want)
@@ -211,7 +294,7 @@ func TestSocket(t *testing.T) {
 	t.Parallel()
 	r := open(t, &fakeFleet{})
 	info, err := os.Stat(r.path)
-	if err != nil || info.Mode() != os.ModeSocket|0o600 {
+	if err != nil || info.Mode() != os.ModeSocket|0o660 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	if _, err := control.Open(t.Context(), control.Config{Path: r.path, Fleet: r.fleet}); err == nil || !strings.Contains(err.Error(), "open control socket "+r.path) {

@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strconv"
+	"time"
 )
 
 // requestError is the error of a request that makes no sense.
@@ -13,35 +17,53 @@ type requestError struct{ problem string }
 func (e *requestError) Error() string { return e.problem }
 
 // errDenied is the answer to other users.
-var errDenied = errors.New("permission denied: only the user of the manager and root may talk to it")
+var errDenied = errors.New("permission denied")
 
 // handler is the table of what can be asked.
 func (s *Server) handler() http.Handler {
+	fleet := s.cfg.Fleet
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/manager", answer(func(*http.Request) (any, error) { return s.cfg.Fleet.Manager(), nil }))
-	mux.HandleFunc("GET /v1/status", answer(func(*http.Request) (any, error) { return s.cfg.Fleet.Status(), nil }))
-	mux.HandleFunc("GET /v1/quarantine", answer(func(*http.Request) (any, error) {
-		return Quarantine{Jobs: append([]SuspectJob{}, s.cfg.Fleet.Quarantine()...)}, nil
+	mux.HandleFunc("GET /v1/manager", s.answer(func(*http.Request) (any, error) { return fleet.Manager(), nil }))
+	mux.HandleFunc("GET /v1/status", s.answer(s.status))
+	mux.HandleFunc("GET /v1/why", s.answer(s.why))
+	mux.HandleFunc("GET /v1/log-level", s.answer(func(*http.Request) (any, error) { return fleet.LogLevels(), nil }))
+	mux.HandleFunc("GET /v1/quarantine", s.answer(func(*http.Request) (any, error) {
+		return Quarantine{Jobs: append([]SuspectJob{}, fleet.Quarantine()...)}, nil
 	}))
-	mux.HandleFunc("POST /v1/quarantine/release", answer(s.changing(s.release)))
-	mux.HandleFunc("POST /v1/retry", answer(s.changing(s.retry)))
-	mux.HandleFunc("/", answer(func(r *http.Request) (any, error) {
+	mux.HandleFunc("GET /v1/events", s.streaming(s.events))
+	mux.HandleFunc("GET /v1/logs", s.streaming(s.logs))
+	for path, c := range map[string]change{
+		"/v1/quarantine/release": s.release,
+		"/v1/retry":              s.retry,
+		"/v1/reload":             s.reload,
+		"/v1/restart":            s.restart,
+		"/v1/scale":              s.scale,
+		"/v1/pause":              onFunction("pause", fleet.Pause),
+		"/v1/drain":              onFunction("drain", fleet.Drain),
+		"/v1/resume":             onFunction("resume", fleet.Resume),
+		"/v1/log-level":          s.setLogLevel,
+		"/v1/stop":               s.stop,
+	} {
+		mux.HandleFunc("POST "+path, s.changing(c))
+	}
+	mux.HandleFunc("/", s.answer(func(r *http.Request) (any, error) {
 		return nil, &NotFoundError{Err: fmt.Errorf("this manager knows no %s %.100q", r.Method, r.URL.Path)}
 	}))
 	return s.guard(mux)
 }
 
-// guard answers nobody but the user of the manager and root.
+// guard answers nobody but those who may ask.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer beginRequest(r.Context())()
 		s.requests.RLock()
 		defer s.requests.RUnlock()
 		if s.closed {
 			return // the connection is closed, and the fleet gone
 		}
-		peer := peerFrom(r.Context())
-		if peer.UID != 0 && peer.UID != s.uid {
-			s.changed(peer, r, errDenied)
+		if !s.access.allows(peerFrom(r.Context())) {
+			s.deny(r)
+			w.Header().Set("Connection", "close")
 			write(w, http.StatusForbidden, Failure{Error: errDenied.Error()})
 			return
 		}
@@ -50,75 +72,103 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// deny tells of a peer that may not ask, though not of each of its many requests.
+func (s *Server) deny(r *http.Request) {
+	s.denied.Lock()
+	said := time.Since(s.deniedAt) < denialEvery
+	if !said {
+		s.deniedAt = time.Now()
+	}
+	s.denied.Unlock()
+	if !said {
+		s.changed(r, "", errDenied)
+	}
+}
+
 // question answers a request with a value that can be encoded, or an error.
 type question func(*http.Request) (any, error)
 
-func (s *Server) changed(peer Peer, r *http.Request, err error) {
-	if s.cfg.OnChange != nil {
-		s.cfg.OnChange(peer, r.Method+" "+r.URL.Path, err)
-	}
-}
-
-// changing tells of a request that changes something.
-func (s *Server) changing(q question) question {
-	return func(r *http.Request) (any, error) {
-		result, err := q(r)
-		s.changed(peerFrom(r.Context()), r, err)
-		return result, err
-	}
-}
-
-func (s *Server) release(r *http.Request) (any, error) {
-	var req ReleaseRequest
-	if err := read(r, &req); err != nil {
-		return nil, err
-	}
-	switch {
-	case req.All && (req.Handle != "" || req.Server != ""):
-		return nil, &requestError{"all jobs and one of them exclude each other"}
-	case req.All:
-		return Released{Released: s.cfg.Fleet.ReleaseAll(r.Context())}, nil
-	case req.Handle == "":
-		return nil, &requestError{`no job is named: want "handle" or "all"`}
-	}
-	n, err := s.cfg.Fleet.Release(r.Context(), req.Server, req.Handle)
-	return Released{Released: n}, err
-}
-
-func (s *Server) retry(r *http.Request) (any, error) {
-	var req RetryRequest
-	if err := read(r, &req); err != nil {
-		return nil, err
-	}
-	if req.Function == "" {
-		return nil, &requestError{`no function is named: want "function"`}
-	}
-	return Retried{}, s.cfg.Fleet.Retry(req.Function)
-}
-
-// read reads a request's body, which is one object.
-func read(r *http.Request, into any) error {
-	in := json.NewDecoder(r.Body)
-	in.DisallowUnknownFields()
-	if err := in.Decode(into); err != nil {
-		return &requestError{"read request: " + err.Error()}
-	}
-	if in.More() {
-		return &requestError{"read request: there is more behind the object"}
-	}
-	return nil
-}
-
-// answer writes what a question returns.
-func answer(q question) http.HandlerFunc {
+// answer writes what a question returns. That may take as long as it does.
+func (s *Server) answer(q question) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		controller := http.NewResponseController(w)
+		// The time limits of the server are those of a peer, not of the fleet. A
+		// recorder of a test has none.
+		_ = controller.SetWriteDeadline(time.Time{})
 		result, err := q(r)
+		_ = controller.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if err != nil {
 			write(w, statusOf(err), Failure{Error: err.Error()})
 			return
 		}
 		write(w, http.StatusOK, result)
 	}
+}
+
+func (s *Server) status(r *http.Request) (any, error) {
+	v, err := parameters(r, "function", "rss")
+	if err != nil {
+		return nil, err
+	}
+	memory, err := v.flag("rss")
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Fleet.Status(StatusQuery{Function: v["function"], Memory: memory})
+}
+
+func (s *Server) why(r *http.Request) (any, error) {
+	v, err := parameters(r, "function")
+	switch {
+	case err != nil:
+		return nil, err
+	case v["function"] == "":
+		return nil, &requestError{"no function is named: want function"}
+	}
+	return s.cfg.Fleet.Why(r.Context(), v["function"])
+}
+
+// values are the parameters of a request.
+type values map[string]string
+
+// parameters reads those behind the path. One that is not known, or is there twice, is
+// an error: what is asked for would not be what is answered.
+func parameters(r *http.Request, known ...string) (values, error) {
+	v := values{}
+	for _, key := range slices.Sorted(maps.Keys(r.URL.Query())) {
+		if !slices.Contains(known, key) {
+			return nil, &requestError{fmt.Sprintf("there is no parameter %.100q", key)}
+		}
+		all := r.URL.Query()[key]
+		if len(all) > 1 {
+			return nil, &requestError{key + " is there twice"}
+		}
+		v[key] = all[0]
+	}
+	return v, nil
+}
+
+func (v values) flag(key string) (bool, error) {
+	switch v[key] {
+	case "", "0":
+		return false, nil
+	case "1":
+		return true, nil
+	default:
+		return false, &requestError{fmt.Sprintf("%s is %.100q, want 0 or 1", key, v[key])}
+	}
+}
+
+// number is a parameter that counts; ok is false if it is not there.
+func (v values) number(key string) (n uint64, ok bool, err error) {
+	if v[key] == "" {
+		return 0, false, nil
+	}
+	n, err = strconv.ParseUint(v[key], 10, 63)
+	if err != nil {
+		return 0, false, &requestError{fmt.Sprintf("%s is %.100q, want a number", key, v[key])}
+	}
+	return n, true, nil
 }
 
 // statusOf is the status code of an error.

@@ -13,62 +13,50 @@ import (
 	"time"
 )
 
-// MaxConns is how many connections there are at a time; more wait to be accepted.
+// MaxConns is how many connections there are at a time of those who may ask. When there
+// are more, those go that have asked nothing for longest.
 const MaxConns = 64
+
+// MaxStreams is how many of them may follow events and lines.
+const MaxStreams = 32
+
+// maxStrangers is how many connections there are of those who may not ask.
+const maxStrangers = 8
 
 // Bounds for what a peer may do.
 const (
 	readTimeout  = 5 * time.Second
-	writeTimeout = 30 * time.Second // from the end of the request: workers may have to be asked
+	writeTimeout = 30 * time.Second // from when there is an answer
+	lineTimeout  = 5 * time.Minute  // for a line of a stream; people stop their terminals
 	idleTimeout  = 10 * time.Second
 	maxHeader    = 8 << 10
 	maxBody      = 64 << 10
-	closeWait    = time.Second // for answers that are being written
+	closeWait    = time.Second      // for answers that are being written
+	denialEvery  = 10 * time.Second // how often it is told that somebody may not ask
 )
 
-// Fleet is what requests are made of. Its methods are called from many goroutines.
-type Fleet interface {
-	// Manager says who it is.
-	Manager() Manager
-	// Status describes the fleet.
-	Status() Status
-	// Quarantine lists suspect jobs.
-	Quarantine() []SuspectJob
-	// Release releases the jobs of that handle, an empty server means any, and returns
-	// how many there were. A *[NotFoundError] says that there was none.
-	Release(ctx context.Context, server, handle string) (int, error)
-	// ReleaseAll releases all jobs.
-	ReleaseAll(ctx context.Context) int
-	// Retry starts the workers of a function now that wait because starts failed. A
-	// *[NotFoundError] says that nobody performs it.
-	Retry(function string) error
-}
-
-// NotFoundError says that what a request is about does not exist.
-type NotFoundError struct{ Err error }
-
-// Error is that of Err.
-func (e *NotFoundError) Error() string { return e.Err.Error() }
-
-// Unwrap returns Err.
-func (e *NotFoundError) Unwrap() error { return e.Err }
-
-// Peer is who asks, as the kernel says.
-type Peer struct {
-	PID int
-	UID int
+// Change is a request that changes something, or of somebody who may not ask.
+type Change struct {
+	Peer    Peer
+	Request string // method and path
+	What    string // for people; empty if it was not understood
+	Err     error  // nil if it was done
 }
 
 // Config says what a server answers.
 type Config struct {
-	// Path is where the socket is made. Nothing may be there. Only the user of this
-	// process can enter the directory.
+	// Path is where the socket is made, with mode 0660. A socket at which nobody answers
+	// is replaced. The directory is made if its own is there.
 	Path string
+	// Owner and Group are given the socket, names or numbers, and may ask. If they are
+	// empty it stays with the user and group of this process.
+	Owner, Group string
 	// Fleet answers. Required.
 	Fleet Fleet
-	// OnChange is called for each request that changes something or was refused, when
-	// it is done; err is nil if it worked. It must return soon. May be nil.
-	OnChange func(peer Peer, request string, err error)
+	// OnChange is called for each request that changes something when it is done, and for
+	// those of somebody who may not ask, though not for each. It must return soon, and
+	// may be called from many goroutines. May be nil.
+	OnChange func(Change)
 }
 
 // Server answers requests to the control socket.
@@ -76,20 +64,35 @@ type Server struct {
 	cfg      Config
 	http     *http.Server
 	listener *limitListener
-	uid      int
+	socket   *socket
+	access   access
+	streams  chan struct{} // has an element for each stream
+	end      context.CancelFunc
 	serving  sync.WaitGroup
 
 	requests sync.RWMutex // held for reading by each request
 	closed   bool         // guarded by it
+
+	denied   sync.Mutex
+	deniedAt time.Time // guarded by it
 }
 
-// Open makes the socket and answers until Close. It does not block.
+// Open makes the socket and answers until Close. It does not block. The error is a
+// *[SocketError].
 func Open(ctx context.Context, cfg Config) (*Server, error) {
-	listener, err := listen(ctx, cfg.Path)
+	owner, err := findOwnership(cfg.Owner, cfg.Group)
 	if err != nil {
-		return nil, fmt.Errorf("open control socket %s: %w", cfg.Path, err)
+		return nil, &SocketError{Path: cfg.Path, Problem: err.Error(), Err: err}
 	}
-	s := &Server{cfg: cfg, listener: newLimitListener(listener, MaxConns), uid: os.Geteuid()}
+	made, err := listen(ctx, cfg.Path, owner)
+	if err != nil {
+		return nil, err
+	}
+	s := newServer(cfg, access{users: []int{os.Geteuid(), owner.uid}, group: owner.gid})
+	s.socket = made
+	s.listener = newLimitListener(made.UnixListener, s.access, MaxConns, maxStrangers)
+	base, end := context.WithCancel(context.WithoutCancel(ctx))
+	s.end = end
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: readTimeout,
@@ -98,34 +101,26 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          log.New(io.Discard, "", 0), // what garbage peers send is nobody's business
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, peerKey{}, peerOf(c))
-		},
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       connContext,
 	}
 	s.serving.Go(func() { _ = s.http.Serve(s.listener) }) // it ends with Close
 	return s, nil
 }
 
-func listen(ctx context.Context, path string) (*net.UnixListener, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	listener, ok := l.(*net.UnixListener)
-	if !ok {
-		return nil, errors.Join(errors.New("internal error: not a unix socket"), l.Close())
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return listener, nil
+func newServer(cfg Config, a access) *Server {
+	return &Server{cfg: cfg, access: a, streams: make(chan struct{}, MaxStreams)}
 }
 
-// Close removes the socket, lets answers that are being written end for a second, and
-// then closes all connections. It blocks until the last request is over, which is as
-// long as the fleet takes, whether ctx has ended or not. It is called once.
+// Path is that of the socket.
+func (s *Server) Path() string { return s.cfg.Path }
+
+// Close removes the socket, ends streams, lets answers that are being written end for a
+// second, and then closes all connections. It blocks until the last request is over,
+// which is as long as the fleet takes, whether ctx has ended or not. It is called once.
 func (s *Server) Close(ctx context.Context) error {
+	removed := s.socket.remove()
+	s.end()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
@@ -137,7 +132,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.requests.Lock()
 	s.closed = true
 	s.requests.Unlock()
-	if err != nil {
+	if err = errors.Join(removed, err); err != nil {
 		return fmt.Errorf("close control socket: %w", err)
 	}
 	return nil
