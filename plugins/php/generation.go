@@ -45,7 +45,7 @@ func (h *Host) Generation() *Generation {
 // that it holds already stay as they were. With Config.Preload the parent loads the
 // good ones, too. It does nothing where php cannot fork, or has neither opcache nor
 // Preload: workers load what the disk holds there. Warm blocks until all files are
-// loaded, for InitTimeout each at most, or until ctx ends; starts do not wait for it.
+// loaded, for InitTimeout each at most, or until ctx ends; starts wait for a preload only.
 //
 // Errors are those of Start, and a *WarmError for files that do not load.
 func (g *Generation) Warm(ctx context.Context, list []File) error {
@@ -60,7 +60,7 @@ func (g *Generation) Warm(ctx context.Context, list []File) error {
 	if err != nil {
 		return err
 	}
-	if err := g.choose(ctx, list, findings); err != nil {
+	if err := g.preloadGood(ctx, list, findings); err != nil {
 		return err
 	}
 	if len(findings) > 0 {
@@ -69,8 +69,8 @@ func (g *Generation) Warm(ctx context.Context, list []File) error {
 	return nil
 }
 
-// choose adds the good files to what the parent is to preload, where it is to.
-func (g *Generation) choose(ctx context.Context, list []File, findings []Finding) error {
+// preloadGood has the parent load the good files, where it is to.
+func (g *Generation) preloadGood(ctx context.Context, list []File, findings []Finding) error {
 	if !g.h.cfg.Preload {
 		return nil
 	}
@@ -84,7 +84,8 @@ func (g *Generation) choose(ctx context.Context, list []File, findings []Finding
 			g.preload = append(g.preload, s)
 		}
 	}
-	return nil
+	_, err := g.ready(ctx)
+	return err
 }
 
 // Close ends the parent; workers that have been forked live on. It blocks until the
