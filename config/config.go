@@ -16,7 +16,7 @@ type Config struct {
 	cwd      string
 	keys     table
 	values   map[place]value
-	sections map[string]int
+	sections map[string]Origin
 	names    []string
 }
 
@@ -28,6 +28,8 @@ type value struct {
 	number int
 	text   string
 	spaced bool
+	// env is true when a part of it came from the environment; text is as it is written in the file then.
+	env bool
 }
 
 // functions returns the sections that are a function's, in the order of the file.
@@ -35,9 +37,11 @@ func (d *document) functions() []string {
 	return slices.DeleteFunc(slices.Clone(d.names), func(name string) bool { return name == GlobalSection || name == "" })
 }
 
-// sortProblems puts problems in the order of the file: flags and whole files first.
-func sortProblems(problems []Problem) {
-	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+// sortProblems puts problems in the order of the files and their lines: flags and what is wrong with a whole file first.
+func sortProblems(problems []Problem, files []string) {
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)), cmp.Compare(a.Line, b.Line))
+	})
 }
 
 // defaultOf returns the default of a key, or nil when there is none. The table's defaults are checked by a test.
@@ -89,11 +93,19 @@ func (c *Config) Origin(section, key string) Origin {
 // File returns the config file as it was named to [Load], empty when there is none.
 func (c *Config) File() string { return c.file }
 
-// Sections returns the names of the functions that have a section, in the order of the file.
+// Sections returns the names of the functions that have a section, in the order of the files.
 func (c *Config) Sections() []string { return slices.Clone(c.names) }
 
 // SectionLine returns the line on which the section of a function begins, 0 when it has none or the file is not an ini file.
-func (c *Config) SectionLine(name string) int { return c.sections[name] }
+func (c *Config) SectionLine(name string) int { return c.sections[name].Line }
+
+// SectionOrigin says where the section of a function begins, or [GlobalSection]; without one it is the config file as a whole.
+func (c *Config) SectionOrigin(name string) Origin {
+	if origin, ok := c.sections[name]; ok {
+		return origin
+	}
+	return Origin{File: c.file, Section: name}
+}
 
 // WorkerDirs returns the directories to search for workers, absolute, with symbolic links as they are written.
 func (c *Config) WorkerDirs() []string {

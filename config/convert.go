@@ -55,7 +55,7 @@ func (k Key) convert(it *item, cwd string) (any, error) {
 	case PathList:
 		return k.paths(it, cwd)
 	case NameList:
-		return names(it)
+		return k.nameList(it)
 	case HostList:
 		return hosts(it)
 	case Choice:

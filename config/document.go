@@ -21,39 +21,57 @@ type item struct {
 	quoted bool
 	// off is true for a bare word such as no.
 	off bool
+	// env is true when a part of it came from the environment; it is never shown then, but its source is, which is as it was written.
+	env    bool
+	source string
 	// fault is what a value of a Source is said to be wrong with.
 	fault  string
 	origin Origin
 }
 
-// document is a config file after PHP's rules for repeated keys and sections: one item for each key.
+// document is a config file and those that it includes, after PHP's rules for repeated keys and sections: one item for each key.
 type document struct {
-	file  string
-	order []place
-	items map[place]*item
-	// sections holds the line of each section, names their order.
-	sections map[string]int
+	// files holds what was added, the config file first.
+	files []string
+	// patterns are those of the files that it includes.
+	patterns []string
+	// others are further files that it was made of.
+	others []string
+	order  []place
+	items  map[place]*item
+	// sections holds where each section begins, names their order.
+	sections map[string]Origin
 	names    []string
 	problems []Problem
 }
 
-// newDocument applies PHP's rules for repetitions to the statements.
+// newDocument makes a document of the statements of a config file.
 func newDocument(file string, statements []statement) *document {
-	d := &document{file: file, items: map[place]*item{}, sections: map[string]int{}}
+	d := &document{items: map[place]*item{}, sections: map[string]Origin{}}
+	d.add(file, statements)
+	return d
+}
+
+// file returns the config file itself.
+func (d *document) file() string { return d.files[0] }
+
+// add applies PHP's rules for repetitions to the statements of one more file.
+func (d *document) add(file string, statements []statement) {
+	d.files = append(d.files, file)
 	for _, s := range statements {
+		s.file = file
 		if s.header {
 			d.header(s)
 		} else {
 			d.assign(s)
 		}
 	}
-	return d
 }
 
-// note adds a problem of the file.
+// note adds a problem of a file.
 func (d *document) note(s statement, severity Severity, format string, args ...any) {
 	d.problems = append(d.problems, Problem{
-		File: d.file, Line: s.line, Section: s.section, Key: s.key,
+		File: s.file, Line: s.line, Section: s.section, Key: s.key,
 		Severity: severity, Message: fmt.Sprintf(format, args...),
 	})
 }
@@ -65,19 +83,35 @@ func (d *document) header(s statement) {
 	case s.section == "":
 		return
 	case twice:
-		d.note(s, Error, "the section stands twice, first in line %d, want one section for each function", first)
+		d.note(s, Error, "the section stands twice, first in %s, want %s", first.seenFrom(s.file), onceIn(s.section))
 		return
 	case s.section != GlobalSection && strings.EqualFold(s.section, GlobalSection):
 		d.note(s, Error, "the name of the section is written differently, want [%s]", GlobalSection)
 	}
-	d.sections[s.section] = s.line
+	d.sections[s.section] = Origin{File: s.file, Line: s.line, Section: s.section}
 	d.names = append(d.names, s.section)
+}
+
+// onceIn says where what is in a section is to stand.
+func onceIn(section string) string {
+	if section == GlobalSection {
+		return "all its keys there"
+	}
+	return "one section for each function"
 }
 
 // assign sets a key, or appends to it.
 func (d *document) assign(s statement) {
 	if s.section == "" {
-		d.note(s, Error, "the key stands before the first section, want [%s] above it", GlobalSection)
+		want := GlobalSection
+		if s.file != d.file() {
+			want = "function"
+		}
+		d.note(s, Error, "the key stands before the first section, want [%s] above it", want)
+		return
+	}
+	if s.file != d.file() && s.includes() {
+		d.note(s, Error, "a file that is included cannot include others, want this in %s", d.file())
 		return
 	}
 	at := place{s.section, s.key}
@@ -85,16 +119,19 @@ func (d *document) assign(s statement) {
 	old, exists := d.items[at]
 	if exists && old.list && s.list {
 		old.values = append(old.values, text)
+		old.env = old.env || s.value.env
+		old.source += "," + s.value.source
 		return
 	}
 	if exists {
-		d.note(s, Warning, "the key stands twice, first in line %d; this one counts, want it once", old.origin.Line)
+		d.note(s, Warning, "the key stands twice, first in %s; this one counts, want it once", old.origin.seenFrom(s.file))
 	} else {
 		d.order = append(d.order, at)
 	}
 	d.items[at] = &item{
 		values: []string{text}, list: s.list, quoted: s.value.quoted, off: s.value.off, fault: s.value.fault,
-		origin: Origin{File: d.file, Line: s.line, Section: s.section, Key: s.key},
+		env: s.value.env, source: s.value.source,
+		origin: Origin{File: s.file, Line: s.line, Section: s.section, Key: s.key},
 	}
 }
 

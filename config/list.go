@@ -57,7 +57,7 @@ func patterns(it *item, cwd string) (any, error) {
 		if _, err := filepath.Match(pattern, ""); err != nil {
 			return nil, wrong("%q is no pattern, want * ? and [a-z], and a backslash before those that are meant as they are", pattern)
 		}
-		list[i] = absolute(pattern, cwd)
+		list[i] = absolutePattern(pattern, cwd)
 	}
 	return list, nil
 }
@@ -88,11 +88,17 @@ func directories(it *item, cwd string) (any, error) {
 	return out, nil
 }
 
-// names reads a list of function names.
-func names(it *item) (any, error) {
+// nameList reads a list of function names. In include the names of files stand as well; without a name beside them all functions are
+// meant.
+func (k Key) nameList(it *item) (any, error) {
 	list, err := it.trimmed()
 	if err != nil {
 		return nil, err
+	}
+	if k.Name == includeKey && slices.ContainsFunc(list, isIniFile) {
+		if list = slices.DeleteFunc(list, isIniFile); len(list) == 0 {
+			list = []string{"*"}
+		}
 	}
 	for _, name := range list {
 		if err := CheckFunctionName(name); err != nil {

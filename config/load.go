@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gopkg.in/ini.v1"
@@ -31,6 +32,8 @@ type Overrides []Override
 // Load reads a config file and puts the overrides on top. With an empty path there is no file: the config is the defaults and the
 // overrides.
 //
+// Files that the config file includes are read with it; one that cannot be read is an error.
+//
 // It returns all problems at once. With errors among them (see [HasErrors]) the config holds what could be read, so that a check can go on and
 // find more, but it must not be run. Only when the file itself cannot be read is the config nil.
 func Load(path string, overrides Overrides) (*Config, []Problem) {
@@ -41,7 +44,10 @@ func Load(path string, overrides Overrides) (*Config, []Problem) {
 	if problem != "" {
 		return nil, []Problem{{File: path, Severity: Error, Message: problem}}
 	}
-	return Parse(path, data, overrides)
+	keys := table(Keys())
+	statements, problems := scan(path, string(data), keys)
+	doc := newDocument(path, statements)
+	return load(doc, append(problems, doc.include()...), overrides)
 }
 
 // readFile returns the content of a config file, or what is wrong with the file.
@@ -84,7 +90,7 @@ func openProblem(err error) string {
 }
 
 // Parse is [Load] for the content of a file; name is what problems call the file, and may be empty when data is. Relative paths are seen from the
-// working directory. The config is never nil.
+// working directory. No other file is read: what the content includes is left out. The config is never nil.
 func Parse(name string, data []byte, overrides Overrides) (*Config, []Problem) {
 	keys := table(Keys())
 	statements, problems := scan(name, string(data), keys)
@@ -97,7 +103,7 @@ func load(doc *document, problems []Problem, overrides Overrides) (*Config, []Pr
 	l := &loader{
 		keys: keys, doc: doc, problems: append(problems, doc.problems...),
 		config: &Config{
-			file: doc.file, keys: keys, values: map[place]value{}, sections: doc.sections, names: doc.functions(),
+			file: doc.file(), keys: keys, values: map[place]value{}, sections: doc.sections, names: doc.functions(),
 		},
 	}
 	cwd, err := os.Getwd()
@@ -105,11 +111,14 @@ func load(doc *document, problems []Problem, overrides Overrides) (*Config, []Pr
 		l.add(Problem{Severity: Error, Message: fmt.Sprintf("the working directory cannot be found (%v)", err)})
 	}
 	l.config.cwd = cwd
-	if doc.file != "" {
-		l.config.files = []string{absolute(doc.file, cwd)}
+	for _, file := range slices.DeleteFunc(slices.Concat(doc.files, doc.others), func(file string) bool { return file == "" }) {
+		l.config.files = append(l.config.files, absolute(file, cwd))
+	}
+	for _, pattern := range doc.patterns {
+		l.config.patterns = append(l.config.patterns, absolutePattern(pattern, cwd))
 	}
 	l.run(overrides)
-	sortProblems(l.problems)
+	sortProblems(l.problems, doc.files)
 	return l.config, l.problems
 }
 
@@ -127,7 +136,7 @@ type loader struct {
 func (l *loader) run(overrides Overrides) {
 	file, err := loadPlain(l.doc.plain())
 	if err != nil {
-		l.add(Problem{File: l.doc.file, Severity: Error, Message: "internal error: " + err.Error()})
+		l.add(Problem{File: l.doc.file(), Severity: Error, Message: "internal error: " + err.Error()})
 		return
 	}
 	overridden := l.override(overrides)
@@ -140,7 +149,7 @@ func (l *loader) run(overrides Overrides) {
 	for _, name := range l.config.names {
 		l.compareMemory(name)
 		if err := CheckFunctionName(name); err != nil {
-			l.add(Problem{File: l.doc.file, Line: l.doc.sections[name], Section: name, Severity: Error, Message: err.Error()})
+			l.add(problemAt(l.doc.sections[name], Error, err.Error()))
 		}
 	}
 }
@@ -200,13 +209,16 @@ func (l *loader) set(k Key, at place, it *item) {
 	var clamped *clampedError
 	switch {
 	case errors.As(err, &clamped):
-		l.add(problemAt(it.origin, Warning, err.Error()))
+		l.add(problemAt(it.origin, Warning, it.complaint(err)))
 	case err != nil:
-		l.add(problemAt(it.origin, Error, err.Error()))
+		l.add(problemAt(it.origin, Error, it.complaint(err)))
 		return
 	}
+	if it.env {
+		text = it.source
+	}
 	l.number++
-	l.config.values[at] = value{typed: typed, origin: it.origin, number: l.number, text: text, spaced: it.spaced()}
+	l.config.values[at] = value{typed: typed, origin: it.origin, number: l.number, text: text, env: it.env, spaced: it.spaced()}
 	if k.NotYet != "" && !l.config.isDefault(k, typed) {
 		l.add(problemAt(it.origin, Warning, k.NotYet))
 	}
@@ -223,9 +235,30 @@ func (l *loader) compareMemory(section string) {
 	if at.Section != section {
 		at = f.Origin("max_memory")
 	}
-	if at.Section == section {
-		l.add(problemAt(at, Error, fmt.Sprintf("max_memory_hard is %s, less than max_memory, which is %s: workers would be killed before they are replaced, want a larger max_memory_hard", FormatSize(hard), FormatSize(soft))))
+	if at.Section != section {
+		return
 	}
+	is := func(key string, size int64) string {
+		if origin := f.Origin(key); l.config.values[place{origin.Section, key}].env {
+			return "from the environment"
+		}
+		return FormatSize(size)
+	}
+	l.add(problemAt(at, Error, fmt.Sprintf("max_memory_hard is %s, less than max_memory, which is %s: workers would be killed before they are replaced, want a larger max_memory_hard",
+		is("max_memory_hard", hard), is("max_memory", soft))))
+}
+
+// complaint returns what is wrong with a value. One from the environment may be a secret, so of it only what is wanted is told.
+func (it *item) complaint(err error) string {
+	message := err.Error()
+	if !it.env {
+		return message
+	}
+	wanted := ""
+	if i := strings.LastIndex(message, ", want "); i >= 0 {
+		wanted = message[i:]
+	}
+	return "what comes from the environment does not fit and is not shown" + wanted
 }
 
 // unknown says what may be meant by a key that the section cannot hold.

@@ -18,6 +18,18 @@ type Origin struct {
 // IsDefault reports whether neither file nor flag gave the value.
 func (o Origin) IsDefault() bool { return o.Line == 0 && o.File == "" && o.Flag == "" }
 
+// seenFrom returns "line 3" in the file itself, and "file:3" in another one.
+func (o Origin) seenFrom(file string) string {
+	switch {
+	case o.File == file:
+		return fmt.Sprintf("line %d", o.Line)
+	case o.Line == 0:
+		return o.File
+	default:
+		return fmt.Sprintf("%s:%d", o.File, o.Line)
+	}
+}
+
 // String returns "[section] key at file:line", "[section] key in file", "flag -D" or "default".
 func (o Origin) String() string {
 	switch {

@@ -13,4 +13,4 @@ func Save(_ string, _ []Change) error { return errors.ErrUnsupported }
 
 // FileOf returns the file in which the section stands, where a value of it is to be saved. For a section that is nowhere it is the config
 // file.
-func (c *Config) FileOf(_ string) string { return c.file }
+func (c *Config) FileOf(section string) string { return c.SectionOrigin(section).File }

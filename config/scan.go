@@ -7,6 +7,7 @@ import (
 
 // statement is one section header or one assignment of the file.
 type statement struct {
+	file string
 	line int
 	// section is the section it begins or stands in; empty before the first one.
 	section string
@@ -93,6 +94,8 @@ func (s *scanner) header(pos int) int {
 	switch rest := strings.TrimLeft(s.src[pos+1+next:end], " \t"); {
 	case fault != "":
 		s.note(pos, "", Error, fault)
+	case strings.Contains(name, "${"):
+		s.note(pos, "", Error, "${NAME} is not replaced in the name of a section, want the name itself")
 	case s.section == "":
 		s.note(pos, "", Error, "the section has no name, want [function] or ["+GlobalSection+"]")
 	case rest != "" && rest[0] != ';':
@@ -151,8 +154,11 @@ func (s *scanner) assignment(pos int) int {
 		s.note(pos, key, Error, value.fault)
 		return lineEnd(s.src, pos)
 	}
-	if k.Type == Command && !value.quoted {
-		value.text = k.bareCommand(value.source)
+	if k.Type == Command {
+		k.readCommand(&value)
+	}
+	for _, name := range value.missing {
+		s.note(pos, key, Warning, "there is no "+name+" in the environment, so nothing stands in its place, want it set, or ${"+name+":-default}")
 	}
 	s.statements = append(s.statements, statement{
 		line: s.line(pos), section: s.section, key: key, list: list, value: value,
@@ -160,13 +166,23 @@ func (s *scanner) assignment(pos int) int {
 	return value.end
 }
 
-// bareCommand returns the text of a command line without quotes around it. A word such as null is one that may not be set, but a program's
+// readCommand sets the text of a command line. Without quotes around it, a word such as null is one that may not be set, but a program's
 // name where one is wanted.
-func (k Key) bareCommand(source string) string {
-	if replaced, ok := keyword(source); ok && k.Where == Global && replaced == "" {
-		return ""
+func (k Key) readCommand(v *rawValue) {
+	if replaced, ok := keyword(v.source); ok && k.Where == Global && replaced == "" {
+		v.text = ""
+		return
 	}
-	return source
+	var e *expansion
+	switch {
+	case !v.quoted:
+		e = expandCommand(v.source)
+	case v.double:
+		e = expandQuotedCommand(v.body)
+	default:
+		return
+	}
+	v.text, v.env, v.missing = e.text.String(), e.used, e.missing
 }
 
 // noValue notes a line without an assignment.

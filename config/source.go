@@ -9,6 +9,8 @@ import (
 type Source struct {
 	// Name is what problems call it, usually a file.
 	Name string
+	// Files are the others that it was made of, absolute.
+	Files []string
 	// Sections are the names of all sections, also of those without a value, in their order; each once.
 	Sections []string
 	// Values are in the order of the source.
@@ -28,7 +30,8 @@ type Value struct {
 	Fault string
 }
 
-// FromSource is [Parse] for a config in another form. The lines of its problems and origins are 0.
+// FromSource is [Load] for a config in another form. The lines of its problems and origins are 0, but those of ini files that it
+// includes, which are read.
 func FromSource(source Source, overrides Overrides) (*Config, []Problem) {
 	var statements []statement
 	var unknown []Problem
@@ -44,7 +47,9 @@ func FromSource(source Source, overrides Overrides) (*Config, []Problem) {
 		}
 		statements = append(statements, v.statements()...)
 	}
-	return load(newDocument(source.Name, statements), unknown, overrides)
+	doc := newDocument(source.Name, statements)
+	doc.others = source.Files
+	return load(doc, append(unknown, doc.include()...), overrides)
 }
 
 // writable reports whether the text could stand as a key in an ini file; the names of all keys can.

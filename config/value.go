@@ -13,6 +13,12 @@ type rawValue struct {
 	source string
 	// quoted is true when the whole value is one quoted text.
 	quoted bool
+	// body is what stands between the quotes when the whole value is one text in double quotes, which double says.
+	body   string
+	double bool
+	// env is true when something in it comes from the environment, missing holds the names of the variables that are not there.
+	env     bool
+	missing []string
 	// off is true for a bare word such as no, which has become an empty text.
 	off bool
 	// end is the offset of the line end (or of the end of the file) behind the value.
@@ -33,7 +39,10 @@ type lexer struct {
 	pos int
 	// shell leaves operators, = and $ alone, and takes a backslash outside quotes as a shell does.
 	shell bool
-	out   strings.Builder
+	out   expansion
+	// body is what stands between the last double quotes; double is true when no single quotes came behind them.
+	body   string
+	double bool
 	// parts counts what the value is made of: words, quoted texts.
 	parts  int
 	quotes int
@@ -53,8 +62,11 @@ func readValue(src string, pos int, shell bool) rawValue {
 		l.fail("a word like yes, no, on, off, none or null stands beside other text, want the whole value in quotes")
 	}
 	v := rawValue{
-		text: l.out.String(), source: strings.TrimRight(src[start:stop], " \t"),
+		text: l.out.text.String(), env: l.out.used, missing: l.out.missing, source: strings.TrimRight(src[start:stop], " \t"),
 		quoted: l.parts == 1 && l.quotes == 1, fault: l.fault,
+	}
+	if v.quoted {
+		v.body, v.double = l.body, l.double
 	}
 	v.off = l.keyword && v.text == "" && !strings.EqualFold(v.source, "null")
 	v.end = lineEnd(src, l.pos)
@@ -73,15 +85,17 @@ func (l *lexer) step() bool {
 	if l.pos >= len(l.src) {
 		return false
 	}
-	switch l.src[l.pos] {
-	case '\n', '\r', ';':
+	switch c := l.src[l.pos]; {
+	case c == '\n', c == '\r', c == ';':
 		return false
-	case ' ', '\t':
+	case c == ' ', c == '\t':
 		l.blanks()
-	case '"':
+	case c == '"':
 		l.doubleQuoted()
-	case '\'':
+	case c == '\'':
 		l.singleQuoted()
+	case l.atReference():
+		l.variable()
 	default:
 		l.word()
 	}
@@ -92,7 +106,7 @@ func (l *lexer) step() bool {
 func (l *lexer) blanks() {
 	end := skipBlanks(l.src, l.pos)
 	if end < len(l.src) && !strings.ContainsRune("\r\n;\"", rune(l.src[end])) {
-		l.out.WriteString(l.src[l.pos:end])
+		l.literal(l.src[l.pos:end])
 	}
 	l.pos = end
 }
@@ -107,26 +121,51 @@ func (l *lexer) singleQuoted() {
 	if next := skipBlanks(l.src, l.pos+2); n == 0 && next < len(l.src) && !strings.ContainsRune("\r\n;", rune(l.src[next])) {
 		l.fail("an empty pair of single quotes ends the value in PHP's ini files, want nothing behind it, or double quotes")
 	}
-	l.out.WriteString(l.src[l.pos+1 : l.pos+1+n])
+	l.literal(l.src[l.pos+1 : l.pos+1+n])
 	l.pos += n + 2
 	if n > 0 {
+		l.double = false
 		l.parts++
 		l.quotes++
 	}
 }
 
-// doubleQuoted reads a text in which a backslash protects a quote or a backslash. Space behind it is dropped.
+// atReference reports whether a reference begins here. In a command line they are replaced later.
+func (l *lexer) atReference() bool { return !l.shell && strings.HasPrefix(l.src[l.pos:], "${") }
+
+// variable reads a reference outside quotes.
+func (l *lexer) variable() {
+	ref, length := readReference(l.src[l.pos:], referenceForm)
+	if length == 0 {
+		l.fail(notReference)
+		return
+	}
+	l.reference(ref)
+	l.pos += length
+	l.parts++
+}
+
+// literal, reference and malformed take what stands between double quotes.
+func (l *lexer) literal(text string) { l.out.text.WriteString(text) }
+
+func (l *lexer) reference(ref reference) { l.out.text.WriteString(l.out.resolve(ref)) }
+
+func (l *lexer) malformed() bool {
+	l.fail(notReference)
+	return false
+}
+
+// doubleQuoted reads a text with references. Space behind it is dropped.
 func (l *lexer) doubleQuoted() {
 	end := quoteEnd(l.src, l.pos+1)
 	if end < 0 {
 		l.fault = unclosed
 		return
 	}
-	body := l.src[l.pos+1 : end]
-	if strings.Contains(body, "${") {
-		l.fail("${NAME} is not replaced here, want the text itself, or single quotes")
+	l.body, l.double = l.src[l.pos+1:end], true
+	if !l.shell {
+		segments(l.body, l)
 	}
-	l.out.WriteString(unescape(body))
 	l.pos = end + 1
 	l.parts++
 	l.quotes++
@@ -152,27 +191,12 @@ func quoteEnd(src string, pos int) int {
 	return -1
 }
 
-// unescape takes the backslash off a protected quote or backslash; before anything else it stays.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-			if s[i] != '"' && s[i] != '\\' {
-				b.WriteByte('\\')
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-// word reads up to the next space, quote or end.
+// word reads up to the next space, quote, reference or end.
 func (l *lexer) word() {
 	start := l.pos
 	for l.pos < len(l.src) && l.fault == "" {
 		c := l.src[l.pos]
-		if strings.IndexByte(" \t\r\n;\"'", c) >= 0 {
+		if strings.IndexByte(" \t\r\n;\"'", c) >= 0 || l.atReference() {
 			break
 		}
 		l.special(c)
@@ -188,7 +212,7 @@ func (l *lexer) word() {
 		text = replaced
 		l.pos = skipBlanks(l.src, l.pos)
 	}
-	l.out.WriteString(text)
+	l.literal(text)
 }
 
 // special notes a character that PHP would not take as it stands.
@@ -200,9 +224,7 @@ func (l *lexer) special(c byte) {
 		l.fail("a second = stands in the value, want the value in quotes")
 	case strings.IndexByte(operators, c) >= 0:
 		l.fail("the character %c computes in PHP's ini files, want the value in quotes", c)
-	case c == '$' && strings.HasPrefix(l.src[l.pos:], "${"):
-		l.fail("${NAME} is not replaced here, want the text itself, or single quotes")
-	case c == '$' && (l.pos+1 == len(l.src) || strings.IndexByte(" \t\r\n;\"'\\=\x00"+operators, l.src[l.pos+1]) >= 0):
+	case c == '$' && (strings.HasPrefix(l.src[l.pos+1:], "${") || l.pos+1 == len(l.src) || strings.IndexByte(" \t\r\n;\"'\\=\x00"+operators, l.src[l.pos+1]) >= 0):
 		l.fail("a $ before a special character swallows it in PHP's ini files, want the value in single quotes")
 	}
 }
