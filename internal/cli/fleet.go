@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,18 +23,44 @@ import (
 // the config names another place, it is a link that leads there.
 const controlName = "control"
 
-// openControl lets others talk to the manager. Without it the fleet runs as well, so
-// that an error is only logged; the server is nil then.
+// openControl is openFleetControl for a fleet that only signals stop.
 func openControl(ctx context.Context, m *manager.Manager, cfg *config.Config, log zerolog.Logger) *control.Server {
-	path := filepath.Join(m.Dir(), controlName)
-	server, err := control.Open(ctx, control.Config{
-		Path: path, Fleet: newRunningFleet(m, cfg), OnChange: func(c control.Change) { logChange(log, c) },
-	})
+	server, err := openFleetControl(ctx, m, cfg, log, nil)
 	if err != nil {
-		log.Warn().Err(err).Str(logging.FieldDetail, "the fleet runs; status, quarantine and retry cannot reach it").Msg("control socket not opened")
-		return nil
+		log.Warn().Err(err).Msg("control socket not opened")
 	}
 	return server
+}
+
+// openFleetControl lets others talk to the manager; stop begins to stop it. Without a
+// socket the fleet runs as well: the server is nil then, which is logged. Only that another
+// process answers at the socket that the config names is an error: it is a manager that
+// runs already.
+func openFleetControl(ctx context.Context, m *manager.Manager, cfg *config.Config, log zerolog.Logger, stop func()) (*control.Server, error) {
+	own := filepath.Join(m.Dir(), controlName)
+	c := control.Config{
+		Path: cmp.Or(cfg.ControlSocket(), own), Owner: cfg.ControlOwner(), Group: cfg.ControlGroup(),
+		Fleet: newRunningFleet(m, cfg, stop), OnChange: func(c control.Change) { logChange(log, c) },
+	}
+	server, err := control.Open(ctx, c)
+	if held, ok := errors.AsType[*control.SocketError](err); ok && held.InUse {
+		return nil, err
+	}
+	if err != nil && (c.Path != own || c.Owner != "" || c.Group != "") {
+		log.Error().Err(err).Str(logging.FieldDetail, "only the user of the manager and root can talk to it").Msg("control socket not opened as configured")
+		c.Path, c.Owner, c.Group = own, "", ""
+		server, err = control.Open(ctx, c)
+	}
+	if err != nil {
+		log.Warn().Err(err).Str(logging.FieldDetail, "the fleet runs, and no command can reach it").Msg("control socket not opened")
+		return nil, nil //nolint:nilnil // it goes without
+	}
+	if c.Path != own {
+		if err := os.Symlink(c.Path, own); err != nil {
+			log.Warn().Err(err).Str(logging.FieldDetail, "commands have to be told where it is: --socket "+c.Path).Msg("control socket not linked")
+		}
+	}
+	return server, nil
 }
 
 // logChange logs who changes something, at every verbosity.
@@ -64,8 +90,8 @@ type runningFleet struct {
 	hurry int
 }
 
-func newRunningFleet(m *manager.Manager, cfg *config.Config) *runningFleet {
-	return &runningFleet{manager: m, self: control.Manager{
+func newRunningFleet(m *manager.Manager, cfg *config.Config, end func()) *runningFleet {
+	return &runningFleet{manager: m, end: end, self: control.Manager{
 		PID: os.Getpid(), Version: Version(), Config: absolute(cfg.File()), Dir: m.Dir(), Started: time.Now(),
 	}}
 }
@@ -221,5 +247,3 @@ func sum(total *int, n int) *int {
 	}
 	return &n
 }
-
-var _ = fmt.Sprint

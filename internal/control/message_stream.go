@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"time"
 )
 
@@ -84,7 +85,22 @@ type LogLine struct {
 }
 
 // LogLine is the line as one of the log in JSON, with its end.
-func (l LogLine) LogLine() []byte { return logLine(l.At, l.Level, l.Text, l.Fields) }
+func (l LogLine) LogLine() []byte {
+	fields := map[string]json.RawMessage{}
+	for key, value := range map[string]string{"pool": l.Pool, "worker": l.Worker, "stream": l.Stream} {
+		if value != "" {
+			fields[key], _ = json.Marshal(value) // a text can be encoded
+		}
+	}
+	if l.PID > 0 {
+		fields["pid"], _ = json.Marshal(l.PID) // a number too
+	}
+	if l.Missed > 0 {
+		fields["missed"], _ = json.Marshal(l.Missed)
+	}
+	maps.Copy(fields, l.Fields)
+	return logLine(l.At, l.Level, l.Text, fields)
+}
 
 // logLine puts a line of the log together.
 func logLine(at time.Time, level, message string, fields map[string]json.RawMessage) []byte {
