@@ -2,6 +2,7 @@ package phpconfig
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"unicode"
 
@@ -14,6 +15,8 @@ type answer struct {
 	Config   value   `json:"config"`
 	Fault    *fault  `json:"fault"`
 	Warnings []fault `json:"warnings"`
+	// Files are the config file and all that it has included, without symbolic links.
+	Files [][]byte `json:"files"`
 	// printed is what the file wrote to standard output, shortened.
 	printed string
 }
@@ -104,7 +107,7 @@ func (a *answer) source(path string) (*config.Source, []config.Problem) {
 	case a.Config.Kind != "array":
 		return problem("$gearman_config is " + a.Config.name() + ", " + wanted)
 	}
-	source := &config.Source{Name: path}
+	source := &config.Source{Name: path, Files: a.included(path)}
 	var problems []config.Problem
 	for _, section := range a.Config.Entries {
 		if fault := addSection(source, section); fault != "" {
@@ -112,6 +115,16 @@ func (a *answer) source(path string) (*config.Source, []config.Problem) {
 		}
 	}
 	return source, problems
+}
+
+// included returns the files that the config file has included: a change of one may change the config.
+func (a *answer) included(path string) (files []string) {
+	for _, file := range a.Files {
+		if name := string(file); filepath.IsAbs(name) && !same(name, path) {
+			files = append(files, name)
+		}
+	}
+	return files
 }
 
 // addSection adds a section with its values to the source, or says what is wrong with it.

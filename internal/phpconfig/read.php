@@ -58,6 +58,7 @@
             $answer['set'] = true;
             $answer['config'] = $value($set[0], 3);
         }
+        $answer['files'] = array_map('base64_encode', array_slice(get_included_files(), 0, 1000));
     } catch (\Throwable $e) {
         $answer['fault'] = $e instanceof \ParseError
             ? $fault('parse', $e->getMessage(), $e->getFile(), $e->getLine())
