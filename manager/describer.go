@@ -13,8 +13,12 @@ type describer struct {
 }
 
 // Describe implements Describer.
-func (d describer) Describe(ctx context.Context, path string) (Description, error) {
-	desc, err := d.host.Describe(ctx, host.Launch{Path: path, Env: d.env})
+func (d describer) Describe(ctx context.Context, path, run string) (Description, error) {
+	launch := host.Launch{Path: path, Env: d.env}
+	if run != "" {
+		launch.Path, launch.Program = run, path
+	}
+	desc, err := d.host.Describe(ctx, launch)
 	if err != nil {
 		return Description{}, err
 	}

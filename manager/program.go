@@ -62,9 +62,9 @@ type Description struct {
 
 // Describer runs a plugin to learn what it performs. [Scan] calls it from several goroutines.
 type Describer interface {
-	// Describe starts the plugin at path, asks it, and ends it, within a deadline of its own or that of ctx. Its error says what is wrong
-	// with the plugin: that it printed something else, ended, or speaks another version.
-	Describe(ctx context.Context, path string) (Description, error)
+	// Describe starts the plugin at path, asks it, and ends it, within a deadline of its own or that of ctx. What is executed is run, a private
+	// copy of it, unless that is empty. Its error says what is wrong with the plugin: that it printed something else, ended, or speaks another version.
+	Describe(ctx context.Context, path, run string) (Description, error)
 }
 
 // PHPFile is a worker file that an [Inspector] looks at.

@@ -15,25 +15,36 @@ import (
 // directory, file or function, which is left out of the result; PHP files that are broken stay in it and are marked. When ctx ends, programs
 // that were not asked or loaded yet are reported as problems.
 func Scan(ctx context.Context, cfg *config.Config, d Describer, in Inspector) ([]Program, []config.Problem) {
-	s := &scan{cfg: cfg}
-	s.commands()
-	for _, dir := range cfg.WorkerDirs() {
-		s.directory(dir)
-	}
-	s.describe(ctx, d)
-	programs := s.settle()
-	s.inspect(ctx, in, programs)
-	return programs, s.problems
+	return newLibrary(nil, d, in, func(Event) {}).look(ctx, cfg, nil, lookAt{code: true})
 }
 
-// scan is the state of one scan.
+// scan is the state of one look of a library.
 type scan struct {
 	cfg *config.Config
+	lib *library
+	how lookAt
+	// running are the programs that run.
+	running []Program
 	// searched holds the directories that were searched, with symbolic links resolved: one that is listed twice is one.
 	searched []string
 	// found holds the programs in the order in which they were found; plugins have no functions until they are described.
-	found    []Program
+	found    []candidate
 	problems []config.Problem
+	// sums holds the hashes of the files that were looked at.
+	sums map[string]string
+	// unsettled holds the files that did not stop changing.
+	unsettled map[string]bool
+	// matches holds what patterns have matched.
+	matches map[string][]string
+}
+
+// candidate is a program that was found.
+type candidate struct {
+	Program
+	// runs is what runs in its place; nil if nothing does.
+	runs *Program
+	// kept is set where that goes on to run.
+	kept bool
 }
 
 // note adds a problem at the place where the config names the program.
@@ -56,14 +67,12 @@ func (s *scan) commands() {
 		if len(words) == 0 || !s.cfg.Included(name) || config.CheckFunctionName(name) != nil {
 			continue
 		}
-		if p, ok := s.command(f, words); ok {
-			s.found = append(s.found, p)
-		}
+		s.command(f, words)
 	}
 }
 
-// command makes the program of one command line.
-func (s *scan) command(f config.Function, words []string) (Program, bool) {
+// command adds the program of one command line.
+func (s *scan) command(f config.Function, words []string) {
 	origin := f.Origin("command")
 	kind := KindExec
 	switch f.Mode() {
@@ -74,24 +83,39 @@ func (s *scan) command(f config.Function, words []string) (Program, bool) {
 		kind = KindPlugin
 	default:
 		s.note(config.Error, f.Origin("mode"), "a command cannot be run in mode %s, want exec, standalone or plugin, or a file in worker_dir", f.Mode())
-		return Program{}, false
+		return
 	}
 	path, err := findCommand(words[0])
 	if err != nil {
 		s.note(config.Error, origin, "the program %s %v, want an executable file", words[0], err)
-		return Program{}, false
+		return
 	}
-	if !s.sayable(origin, append([]string{f.Name()}, words...)...) || !s.usable(path, origin) {
-		return Program{}, false
-	}
-	p := Program{Path: path, Kind: kind, Origin: origin}
+	c := candidate{Program: Program{Path: path, Named: path, Kind: kind, Origin: origin}, runs: s.runs(path, f.Name())}
 	switch {
 	case kind != KindPlugin:
-		p.Functions = []string{f.Name()}
-		p.Command = append([]string{path}, words[1:]...)
+		c.Functions = []string{f.Name()}
+		c.Command = append([]string{path}, words[1:]...)
 	case len(words) > 1:
 		s.note(config.Error, origin, "a plugin takes no arguments, want only its path")
-		return Program{}, false
+		return
 	}
-	return p, true
+	if s.sayable(origin, append([]string{f.Name()}, words...)...) && s.trusted(path, origin) {
+		s.add(c)
+	}
+}
+
+// add adds a program that may be run, unless its file cannot be.
+func (s *scan) add(c candidate) {
+	if s.unsettled[c.Path] {
+		s.refuse(c, "the file %s is still being written, want it copied whole", c.Path)
+		return
+	}
+	c.FileHash = s.sum(c.Path)
+	if c.Kind != KindPHP {
+		if fault := s.lib.fileFault(c.Path, c.FileHash); fault != "" {
+			s.refuse(c, "%s", fault)
+			return
+		}
+	}
+	s.found = append(s.found, c)
 }

@@ -171,9 +171,15 @@ func elfFault(path string) string {
 	if err != nil {
 		return incomplete + " (" + err.Error() + ")"
 	}
-	defer file.Close() //nolint:errcheck // nothing was written to it
+	defer file.Close()          //nolint:errcheck // nothing was written to it
+	size := uint64(info.Size()) //nolint:gosec // a size is not negative
 	for _, part := range file.Progs {
-		if part.Off+part.Filesz > uint64(info.Size()) { //nolint:gosec // a size is not negative
+		if part.Off+part.Filesz > size {
+			return incomplete
+		}
+	}
+	for _, part := range file.Sections {
+		if part.Type != elf.SHT_NOBITS && part.Type != elf.SHT_NULL && part.Offset+part.FileSize > size {
 			return incomplete
 		}
 	}

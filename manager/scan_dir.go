@@ -2,6 +2,7 @@ package manager
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,8 +44,8 @@ func (s *scan) directory(dir string) {
 	}
 	before := len(s.found) + len(s.problems)
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), ".") {
-			s.file(filepath.Join(real, entry.Name()), origin)
+		if !ignored(entry.Name()) {
+			s.file(filepath.Join(real, entry.Name()), filepath.Join(dir, entry.Name()), origin)
 		}
 	}
 	if len(s.found)+len(s.problems) == before && !s.holdsExcluded(entries) {
@@ -52,23 +53,36 @@ func (s *scan) directory(dir string) {
 	}
 }
 
-// badDirectory notes a directory that cannot be read. The default one may be missing where the config names commands.
+// ignored reports whether a file in a worker directory is none of the workers: it is hidden, or an editor's own.
+func ignored(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || name == "4913" || // vim tries with it whether it may write
+		strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#")
+}
+
+// badDirectory notes a directory that cannot be read. What runs from it goes on. The default one may be missing where the config names commands.
 func (s *scan) badDirectory(dir string, origin config.Origin, err error) {
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && origin.IsDefault() && len(s.found) > 0:
-	case errors.Is(err, fs.ErrNotExist):
-		s.note(config.Error, origin, "there is no directory %s, want a directory with workers", dir)
-	case errors.Is(err, fs.ErrPermission):
-		s.note(config.Error, origin, "the directory %s may not be read, want read permission for this user", dir)
-	default:
-		s.note(config.Error, origin, "the directory %s cannot be read (%v), want a directory with workers", dir, err)
+	if errors.Is(err, fs.ErrNotExist) && origin.IsDefault() && len(s.found) > 0 && !s.runsFrom(dir) {
+		return
 	}
+	var why string
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		why = fmt.Sprintf("there is no directory %s, want a directory with workers", dir)
+	case errors.Is(err, fs.ErrPermission):
+		why = fmt.Sprintf("the directory %s may not be read, want read permission for this user", dir)
+	default:
+		why = fmt.Sprintf("the directory %s cannot be read (%v), want a directory with workers", dir, err)
+	}
+	if s.keepAll(dir, why) {
+		why += "; what runs goes on"
+	}
+	s.note(config.Error, origin, "%s", why)
 }
 
 // holdsExcluded reports whether include and exclude have left out something that has a function's name.
 func (s *scan) holdsExcluded(entries []fs.DirEntry) bool {
 	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
-		return !e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !s.cfg.Included(functionOf(e.Name()))
+		return !e.IsDir() && !ignored(e.Name()) && !s.cfg.Included(functionOf(e.Name()))
 	})
 }
 
@@ -79,16 +93,16 @@ func functionOf(file string) string {
 }
 
 // file adds the program that a file of a worker directory is, if it is one.
-func (s *scan) file(path string, origin config.Origin) {
+func (s *scan) file(path, named string, origin config.Origin) {
+	name := functionOf(path)
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
+		s.badFile(path, named, origin, err)
 		return
 	case !info.Mode().IsRegular():
 		return
 	}
-	name := functionOf(path)
 	f := s.cfg.Function(name)
 	kind, mode := s.kind(path, info, f)
 	if mode {
@@ -101,20 +115,26 @@ func (s *scan) file(path string, origin config.Origin) {
 		s.note(config.Error, origin, "the file %s is not run: %v", path, err)
 		return
 	}
-	if kind == KindPHP && !s.trusted(path, origin) || kind != KindPHP && !s.usable(path, origin) {
+	if !s.trusted(path, origin) || kind == KindExec && !s.sayable(origin, path) {
 		return
 	}
-	if kind == KindExec && !s.sayable(origin, path) {
-		return
-	}
-	p := Program{Path: path, Kind: kind, Pear: kind == KindPHP && f.Mode() == "pear", Origin: origin}
+	p := Program{Path: path, Named: named, Kind: kind, Pear: kind == KindPHP && f.Mode() == "pear", Origin: origin}
 	if kind != KindPlugin {
 		p.Functions = []string{name}
 	}
 	if kind == KindExec || kind == KindStandalone {
 		p.Command = []string{path}
 	}
-	s.found = append(s.found, p)
+	s.add(candidate{Program: p, runs: s.runs(named, name)})
+}
+
+// badFile refuses a file that cannot be looked at. One that is gone by now is none.
+func (s *scan) badFile(path, named string, origin config.Origin, err error) {
+	if _, gone := os.Lstat(path); errors.Is(gone, fs.ErrNotExist) {
+		return
+	}
+	s.refuse(candidate{Program: Program{Path: path, Named: named, Origin: origin}, runs: s.runs(named, functionOf(path))},
+		"the file %s cannot be read (%v), want a worker", path, err)
 }
 
 // kind says what a file is, empty when it is no worker; mode is true when the config said so.
@@ -142,7 +162,7 @@ func (s *scan) look(path string, executable bool) Kind {
 		}
 		return ""
 	}
-	switch is, err := recognise(path); {
+	switch is, err := s.lib.recognise(path, s.sum(path)); {
 	case err != nil:
 		return KindExec // whatever it is, usable says what is wrong with it
 	case is == binaryManager:

@@ -4,42 +4,138 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/plugins/php"
 )
 
-// inspect marks the PHP programs that cannot be run, and notes why. It comes after each function has its one program: of two files for a
-// function PHP could load only the first.
-func (s *scan) inspect(ctx context.Context, in Inspector, programs []Program) {
+// inspectedFile is what an inspection is about: a file with a content, and what is looked for in it.
+type inspectedFile struct {
+	file PHPFile
+	hash string
+}
+
+// inspection is what was found out about it.
+type inspection struct {
+	at    time.Time
+	fault *PHPFault // nil: none
+	// elsewhere is the hash of the file that the fault is in, where that is another one.
+	elsewhere string
+	used      bool // since the last look began
+}
+
+// inspect finds the PHP programs that cannot be run, notes why, and keeps what runs of them or marks them as broken. It comes after each function has its one
+// program: of two files for a function PHP could load only the first. All are loaded where one has changed, since they may declare the same.
+func (s *scan) inspect(ctx context.Context) {
 	var files []PHPFile
-	byPath := map[string]*Program{}
-	for i := range programs {
-		if p := &programs[i]; p.Kind == KindPHP {
-			name := p.Functions[0]
-			files = append(files, PHPFile{Function: name, Path: p.Path, Symbol: s.cfg.Prefix() + name, Pear: p.Pear})
-			byPath[p.Path] = p
+	byPath := map[string]*candidate{}
+	for i := range s.found {
+		if c := &s.found[i]; c.Kind == KindPHP && !c.kept {
+			name := c.Functions[0]
+			files = append(files, PHPFile{Function: name, Path: c.Path, Symbol: s.cfg.Prefix() + name, Pear: c.Pear})
+			byPath[c.Path] = c
 		}
 	}
-	if in == nil || len(files) == 0 {
+	if s.lib.inspector == nil || len(files) == 0 {
 		return
 	}
-	faults, err := in.Inspect(ctx, files)
-	if err != nil {
-		for _, p := range byPath {
-			p.Broken = true
+	s.checkInterpreter()
+	defer s.lib.forgetInspections()
+	if slices.ContainsFunc(files, func(f PHPFile) bool { return s.toInspect(f, byPath[f.Path].Hash) }) {
+		faults, err := s.lib.inspector.Inspect(ctx, files)
+		if err != nil {
+			s.notInspected(files, byPath, err)
+			return
 		}
-		origin, want := s.interpreterOrigin(err)
-		s.note(config.Error, origin, "%v, so no PHP worker is run (%s), want %s", err, someFunctions(files), want)
-		return
-	}
-	for _, fault := range faults {
-		if p := byPath[fault.Path]; p != nil && !p.Broken {
-			p.Broken = true
-			s.problems = append(s.problems, fault.problem(p.Functions[0]))
+		for _, f := range files {
+			s.inspected(f, byPath[f.Path].Hash, faults)
 		}
 	}
+	for _, f := range files {
+		c := byPath[f.Path]
+		if found := s.lib.inspected[inspectedFile{f, c.Hash}]; found.fault != nil {
+			s.faulty(c, *found.fault)
+		}
+	}
+}
+
+// checkInterpreter forgets what another interpreter has found.
+func (s *scan) checkInterpreter() {
+	path, err := findCommand(s.cfg.PHP())
+	now := fmt.Sprintf("%s %v %q %v %s", path, err, s.cfg.PHPArgs(), s.cfg.PHPPreload(), s.sum(path))
+	if now != s.lib.interpreter {
+		s.lib.interpreter = now
+		clear(s.lib.inspected)
+	}
+}
+
+// toInspect reports whether nothing is known of a file, or something that may not be true any more.
+func (s *scan) toInspect(f PHPFile, hash string) bool {
+	known := s.lib.inspected[inspectedFile{f, hash}]
+	if known == nil || hash == "" {
+		return true
+	}
+	known.used = true
+	return known.fault != nil && (s.doubted(known.at) || s.elsewhere(known.fault) != known.elsewhere)
+}
+
+// elsewhere is the hash of the file that a fault is in, where that is not the worker file.
+func (s *scan) elsewhere(f *PHPFault) string {
+	if f.File == "" || f.File == f.Path {
+		return ""
+	}
+	return s.sum(f.File)
+}
+
+// inspected remembers what was found out about a file.
+func (s *scan) inspected(f PHPFile, hash string, faults []PHPFault) {
+	found := &inspection{at: s.lib.now(), used: true}
+	if i := slices.IndexFunc(faults, func(fault PHPFault) bool { return fault.Path == f.Path }); i >= 0 {
+		found.fault = &faults[i]
+		found.elsewhere = s.elsewhere(found.fault)
+	}
+	s.lib.inspected[inspectedFile{f, hash}] = found
+}
+
+// forgetInspections drops those that the last look has not come across.
+func (l *library) forgetInspections() {
+	for key, found := range l.inspected {
+		if !found.used {
+			delete(l.inspected, key)
+		}
+		found.used = false
+	}
+}
+
+// faulty notes what is wrong with a file.
+func (s *scan) faulty(c *candidate, fault PHPFault) {
+	p := fault.place()
+	if c.runs == nil || c.runs.Kind != KindPHP {
+		c.Broken = true
+		p.Message = fmt.Sprintf("the function %s is not performed: %s", c.Functions[0], p.Message)
+	} else {
+		s.keep(c, p.String())
+		p.Message = fmt.Sprintf("the new code of the function %s is not taken: %s%s", c.Functions[0], p.Message, goesOn)
+	}
+	s.problems = append(s.problems, p)
+}
+
+// notInspected notes that no file can be run, and keeps what runs.
+func (s *scan) notInspected(files []PHPFile, byPath map[string]*candidate, err error) {
+	goes := "no PHP worker is run"
+	for _, c := range byPath {
+		if c.runs != nil && c.runs.Kind == KindPHP {
+			s.keep(c, err.Error())
+			goes = "no PHP file is taken as it is by now"
+		} else {
+			c.Broken = true
+		}
+	}
+	origin, want := s.interpreterOrigin(err)
+	s.note(config.Error, origin, "%v, so %s (%s), want %s", err, goes, someFunctions(files), want)
 }
 
 // interpreterOrigin is the key that is to blame for an interpreter that cannot be used, and
@@ -50,13 +146,6 @@ func (s *scan) interpreterOrigin(err error) (origin config.Origin, want string) 
 		return s.cfg.Origin(config.GlobalSection, "php_args"), "arguments that this php takes and the workers can do with, or a php for the command line"
 	}
 	return s.cfg.Origin(config.GlobalSection, "php"), "the path of a php for the command line, or its name if it is on the PATH"
-}
-
-// problem puts a fault at the place where it can be mended.
-func (f PHPFault) problem(function string) config.Problem {
-	p := f.place()
-	p.Message = fmt.Sprintf("the function %s is not performed: %s", function, p.Message)
-	return p
 }
 
 // String says what is wrong, and where.

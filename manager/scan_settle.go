@@ -6,25 +6,25 @@ import (
 	"github.com/gearman-manager/gearman-manager/config"
 )
 
-// settle gives each function to the first program that performs it, and returns the programs that have any.
-func (s *scan) settle() []Program {
+// settle gives each function to the first program that performs it, and drops the programs that have none.
+func (s *scan) settle() {
 	owner := map[string]string{}
-	var programs []Program
+	var left []candidate
 	for _, p := range s.found {
 		var functions []string
 		for _, name := range p.Functions {
 			if first, taken := owner[name]; taken {
-				s.conflict(name, first, p)
+				s.conflict(name, first, p.Program)
 				continue
 			}
 			owner[name] = p.label()
 			functions = append(functions, name)
 		}
 		if p.Functions = functions; len(functions) > 0 {
-			programs = append(programs, p)
+			left = append(left, p)
 		}
 	}
-	return programs
+	s.found = left
 }
 
 // label names a program for people: its command line where it has one, else its path.

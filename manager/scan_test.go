@@ -26,7 +26,7 @@ type describer map[string]manager.Description
 var errGarbage = errors.New("it printed garbage")
 
 // Describe implements manager.Describer.
-func (d describer) Describe(_ context.Context, path string) (manager.Description, error) {
+func (d describer) Describe(_ context.Context, path, _ string) (manager.Description, error) {
 	description, ok := d[filepath.Base(path)]
 	if !ok {
 		return manager.Description{}, errGarbage
@@ -387,7 +387,7 @@ type meeting struct {
 }
 
 // Describe implements manager.Describer.
-func (m *meeting) Describe(ctx context.Context, path string) (manager.Description, error) {
+func (m *meeting) Describe(ctx context.Context, path, run string) (manager.Description, error) {
 	m.mu.Lock()
 	if m.waiting++; m.waiting == m.wanted {
 		close(m.met)

@@ -3,7 +3,6 @@ package manager
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -60,43 +59,6 @@ func (s *scan) sayable(origin config.Origin, texts ...string) bool {
 			s.note(config.Error, origin, "%q is not run: it is not in UTF-8, want a name and arguments that are", text)
 			return false
 		}
-	}
-	return true
-}
-
-// usable reports whether a file may and can be executed, and notes it when not.
-func (s *scan) usable(path string, origin config.Origin) bool {
-	if !s.trusted(path, origin) {
-		return false
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
-		return false
-	}
-	if !info.Mode().IsRegular() {
-		s.note(config.Error, origin, "%s is no regular file, want a program", path)
-		return false
-	}
-	if info.Mode().Perm()&0o111 == 0 {
-		s.note(config.Error, origin, "the file %s is not executable, want chmod +x %s", path, path)
-		return false
-	}
-	h, err := readHead(path)
-	if errors.Is(err, fs.ErrPermission) {
-		return true // a binary may be run without being readable
-	}
-	if err != nil {
-		s.note(config.Error, origin, "the file %s cannot be read (%v), want a worker", path, err)
-		return false
-	}
-	fault := h.fault()
-	if fault == "" && h.elf() {
-		fault = elfFault(path)
-	}
-	if fault != "" {
-		s.note(config.Error, origin, "the file %s %s", path, fault)
-		return false
 	}
 	return true
 }
