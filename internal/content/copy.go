@@ -57,7 +57,8 @@ func (s *Store) Put(path string) (Copy, error) {
 	}
 	c := s.named(path, hash)
 	if err := s.publish(temp, c); err != nil {
-		return Copy{}, errors.Join(fmt.Errorf("copy program: %w", err), os.Remove(temp))
+		_ = os.Remove(temp)
+		return Copy{}, fmt.Errorf("copy program: %w", err)
 	}
 	return c, nil
 }

@@ -197,8 +197,7 @@ func TestSwitchedLink(t *testing.T) {
 					path := filepath.Join(root, at)
 					change(t, target, path)
 					w.until("switched", path)
-					file(t, "new", workers, "resize.php")
-					w.until("written", realPath(t, workers, "resize.php"))
+					w.written(realPath(t, workers, "resize.php"))
 				})
 			}
 		}
@@ -227,7 +226,7 @@ func TestNowhere(t *testing.T) {
 	mkdir(t, root, "releases", "none", "workers")
 	relink()["rename"](t, "releases/none", current)
 	w.until("made", current)
-	w.until("written", file(t, "", root, "releases/none/workers/a.php"))
+	w.written(filepath.Join(root, "releases/none/workers/a.php"))
 }
 
 // TestLinkedFile: the file that an entry of a directory, or a match, links to is watched.
@@ -266,11 +265,11 @@ func TestMovedParent(t *testing.T) {
 			w.until("moved away", at)
 			mkdir(t, workers)
 			w.until("new one", at)
-			w.until("written", file(t, "", workers, "x.php"))
+			w.written(filepath.Join(workers, "x.php"))
 			must(t, os.RemoveAll(at))
 			must(t, os.Rename(at+".old", at))
 			w.until("moved back", at)
-			w.until("written", file(t, "", workers, "y.php"))
+			w.written(filepath.Join(workers, "y.php"))
 		})
 	}
 }
@@ -284,7 +283,7 @@ func TestRemade(t *testing.T) {
 		must(t, os.RemoveAll(workers))
 		mkdir(t, workers)
 		w.until("made again", workers)
-		w.until("written", file(t, "", workers, fmt.Sprintf("x%d.php", i)))
+		w.written(filepath.Join(workers, fmt.Sprintf("x%d.php", i)))
 	}
 }
 
@@ -297,13 +296,13 @@ func TestLater(t *testing.T) {
 	for _, dir := range []string{"a", "a/b", "a/b/workers"} {
 		w.until("made", mkdir(t, root, dir))
 	}
-	w.until("written", file(t, "", workers, "x.php"))
+	w.written(filepath.Join(workers, "x.php"))
 	must(t, os.RemoveAll(filepath.Join(root, "a")))
 	w.until("removed", filepath.Join(root, "a"))
 	mkdir(t, workers)
 	file(t, "", workers, "early.php")
 	w.until("made at once", filepath.Join(root, "a"))
-	w.until("written", file(t, "", workers, "x.php"))
+	w.written(filepath.Join(workers, "x.php"))
 }
 
 // TestGlob: directories that match are watched, also later ones, and those that do not match are not.
@@ -323,7 +322,7 @@ func TestGlob(t *testing.T) {
 	}
 	must(t, os.Rename(filepath.Join(root, "other"), filepath.Join(root, "site-other")))
 	w.until("moved in", filepath.Join(root, "site-other"))
-	w.until("written", file(t, "", root, "site-other", "conf.d", "a.ini"))
+	w.written(filepath.Join(root, "site-other", "conf.d", "a.ini"))
 }
 
 // TestPatternInName: a directory whose name looks like a pattern, or like a broken one, is watched by its name.
