@@ -185,6 +185,7 @@ final class Record
     private $failed = 0;
     private $begun = 0;
     private $done = 0;
+    private $inUse = false;
     private $bytes = 0;
     private $spent = 0;
     private $start = 0;
@@ -252,6 +253,18 @@ final class Record
         }
     }
 
+    /** Its number in the file. */
+    public function number(): int
+    {
+        return \intdiv($this->offset, self::SIZE);
+    }
+
+    /** Tells whether a job is noted that is not answered. */
+    public function inUse(): bool
+    {
+        return $this->inUse;
+    }
+
     /** Notes the job in hand, before it is performed. */
     public function begin(int $server, int $function, string $handle, string $unique, int $crc, int $size): void
     {
@@ -261,6 +274,7 @@ final class Record
             return;
         }
         $this->begun++;
+        $this->inUse = true;
         $this->numbers = \pack('vv', $server, $function);
         $this->crc = $crc;
         if (\strlen($unique) > self::UNIQUE) {
@@ -278,6 +292,7 @@ final class Record
         $this->spent += \hrtime(true) - $this->start;
         $this->bytes += $this->workload + $result;
         $this->done++;
+        $this->inUse = false;
         if ($failed) {
             $this->failed++;
         }
@@ -412,7 +427,9 @@ final class Link
     public $slept = false;
     /** @var array|null the last job's handle, function, unique, checksum and size, until the server sends something after its answer */
     public $unheard;
-    /** @var string[] functions that the server knows */
+    /** @var string what the server calls us */
+    public $clientId = '';
+    /** @var string[] functions that the server knows, the one that it serves last first */
     public $functions = [];
     /** @var bool it has been told what we perform, or that there is nothing just now, and counts us */
     public $registered = false;
@@ -453,6 +470,7 @@ final class Link
         $this->parked = $this->last = $this->slept = $this->ready = false;
         $this->registered = $this->confirms = false;
         $this->functions = [];
+        $this->clientId = '';
         $this->unheard = null;
     }
 }
@@ -643,6 +661,12 @@ final class Job extends JobBase
     public function untouched(): bool
     {
         return !$this->finished && $this->return === 0;
+    }
+
+    /** The connection that it came by. */
+    public function link(): Link
+    {
+        return $this->link;
     }
 
     /** Ends its life: worker code that kept it sends nothing any more. */
@@ -1087,8 +1111,12 @@ final class Worker
     private $control;
     /** @var Library */
     private $library;
+    /** @var string path of the file of records */
+    private $records;
     /** @var Record */
     private $record;
+    /** @var int|null number of the record that the next job is noted in, if it is another */
+    private $nextRecord;
     /** @var Link[] */
     private $links = [];
     /** @var resource[] streams that are waited for */
@@ -1101,6 +1129,8 @@ final class Worker
 
     /** @var array[] by name: function of the contract, with 'call' */
     private $functions = [];
+    /** @var array[] those that were performed once: a job of theirs may be on its way */
+    private $former = [];
     /** @var bool[] paused functions */
     private $paused = [];
     private $limits = [];
@@ -1143,6 +1173,9 @@ final class Worker
     private $packet = '';
     /** @var Job|null in hand */
     private $job;
+    /** @var int when it began, in nanoseconds, and for how long it may last without being slow; 0: for ever */
+    private $began = 0;
+    private $slow = 0;
     private $inUserCode = false;
     private $alarmed = 0;
     /** @var bool an alarm came while a packet was written */
@@ -1158,10 +1191,12 @@ final class Worker
         $this->readers = [0 => $control->stream];
         $slot = $run['slots'][0] ?? [];
         $this->clientId = (string) ($slot['client_id'] ?? '');
-        $this->record = new Record((string) ($run['record_file'] ?? ''), (int) ($slot['record'] ?? 0));
+        $this->records = (string) ($run['record_file'] ?? '');
+        $this->record = new Record($this->records, (int) ($slot['record'] ?? 0));
         $this->hold = (int) ($run['hold'] ?? 0);
         $this->rests = !empty($run['rests']);
         $this->verbosity = (int) ($run['verbosity'] ?? 0);
+        $this->paused = \array_fill_keys($run['paused'] ?? [], true);
         $this->setLimits($run['limits'] ?? []);
         $this->addSuspects($run['suspects'] ?? []);
         $this->hasAlarm = \function_exists('pcntl_alarm') && \function_exists('pcntl_async_signals');
@@ -1271,9 +1306,10 @@ final class Worker
         }
         if (isset($settings['limits'])) {
             $this->setLimits($settings['limits']);
+            $this->retireIfOver(); // it may be beyond one of them already
         }
-        if (isset($settings['slots']['slots'][0]['client_id'])) {
-            $this->clientId = (string) $settings['slots']['slots'][0]['client_id'];
+        if (isset($settings['slots']['slots'][0])) {
+            $this->setSlot($settings['slots']['slots'][0]);
         }
         if (isset($settings['functions'])) {
             $this->setFunctions($settings['functions']['functions'] ?? []);
@@ -1283,9 +1319,31 @@ final class Worker
         }
     }
 
+    private function setSlot(array $slot): void
+    {
+        if (isset($slot['client_id'])) {
+            $this->clientId = (string) $slot['client_id'];
+            $this->offer();
+        }
+        $this->nextRecord = (int) ($slot['record'] ?? 0);
+        $this->changeRecord();
+    }
+
+    /** Notes jobs elsewhere, where that was said, once none stands in the record. */
+    private function changeRecord(): void
+    {
+        if ($this->nextRecord === null || $this->record->inUse()) {
+            return;
+        }
+        if ($this->nextRecord !== $this->record->number()) {
+            $this->record = new Record($this->records, $this->nextRecord);
+        }
+        $this->nextRecord = null;
+    }
+
     private function setFunctions(array $functions): void
     {
-        $old = $this->functions;
+        $old = $this->former = $this->functions + $this->former;
         $this->functions = [];
         foreach ($functions as $f) {
             $name = (string) ($f['name'] ?? '');
@@ -1343,6 +1401,9 @@ final class Worker
 
     private function setServers(array $servers): void
     {
+        if ($this->leaving) {
+            return;
+        }
         $wanted = [];
         foreach ($servers as $s) {
             $wanted[(string) ($s['address'] ?? '')] = (int) ($s['index'] ?? 0);
@@ -1356,7 +1417,10 @@ final class Worker
             $link = $this->links[$address] ?? null;
             if ($link === null) {
                 $this->links[$address] = new Link((string) $address, $index);
-            } elseif ($link->last && !$this->leaving) { // it is wanted again
+                continue;
+            }
+            $link->index = $index;
+            if ($link->last) { // it is wanted again
                 $link->last = false;
                 $link->due = \hrtime(true) + self::SILENCE;
             }
@@ -1779,9 +1843,7 @@ final class Worker
     /** Says who we are and what we perform, and asks for an echo, so that it is known when the server has heard it. */
     private function register(Link $link): void
     {
-        if ($this->clientId !== '') {
-            $link->out .= Packet::request(Packet::SET_CLIENT_ID, $this->clientId);
-        }
+        $this->sayClientId($link);
         if ($this->hold < 2) {
             $link->registered = true;
             // The function that is offered last is served first.
@@ -1794,6 +1856,14 @@ final class Worker
         $link->state = Link::REGISTERING;
         $link->due = \hrtime(true) + self::CONNECT;
         $this->flush($link, self::SILENCE);
+    }
+
+    private function sayClientId(Link $link): void
+    {
+        if ($link->clientId !== $this->clientId) {
+            $link->out .= Packet::request(Packet::SET_CLIENT_ID, $this->clientId);
+            $link->clientId = $this->clientId;
+        }
     }
 
     /** @return string[] in order of priority, the highest first */
@@ -1835,22 +1905,41 @@ final class Worker
         $link->stale = false;
         $wanted = $this->hold < 2 ? \array_reverse($this->offered()) : [];
         $first = $this->hold < 2 && !$link->registered;
-        if ($wanted === $link->functions && !$first) {
+        if ($wanted === $link->functions && !$first && $link->clientId === $this->clientId) {
             return;
         }
-        foreach (\array_diff($link->functions, $wanted) as $name) {
-            $link->out .= Packet::request(Packet::CANT_DO, $name);
-        }
-        foreach (\array_diff($wanted, $link->functions) as $name) {
-            $link->out .= Packet::request(Packet::CAN_DO, $name);
-        }
-        $link->functions = $wanted;
+        $this->sayClientId($link);
+        $this->sayFunctions($link, $wanted);
         if ($first) {
             $link->out .= Packet::request(Packet::ECHO_REQ, self::ECHO);
             $link->registered = $link->confirms = true;
             $link->due = $link->state === Link::HELD ? \hrtime(true) + self::CONNECT : 0;
         }
         $this->flush($link, self::SILENCE);
+    }
+
+    /**
+     * Has the server know those functions in that order: it puts each before the others.
+     * One that comes to stand before others that it knows is taken back and offered anew,
+     * with nothing between the two packets; all others are left alone.
+     */
+    private function sayFunctions(Link $link, array $wanted): void
+    {
+        $known = \array_fill_keys($link->functions, true);
+        foreach (\array_diff($link->functions, $wanted) as $name) {
+            $link->out .= Packet::request(Packet::CANT_DO, $name);
+        }
+        $keeps = 0;
+        foreach ($link->functions as $name) {
+            $keeps += ($wanted[$keeps] ?? null) === $name ? 1 : 0;
+        }
+        foreach (\array_slice($wanted, $keeps) as $name) {
+            if (isset($known[$name])) {
+                $link->out .= Packet::request(Packet::CANT_DO, $name);
+            }
+            $link->out .= Packet::request(Packet::CAN_DO, $name);
+        }
+        $link->functions = $wanted;
     }
 
     /** Ends a connection that broke, and plans the next attempt. */
@@ -2261,7 +2350,7 @@ final class Worker
         if ($this->record->standsElsewhere($link->index, $handle, $crc, $size) && !$this->awaitVerdict($link, $handle, $crc, $size)) {
             return;
         }
-        $f = $this->functions[$function] ?? null;
+        $f = $this->functions[$function] ?? $this->former[$function] ?? null;
         $this->count();
         if ($this->suspects !== [] || $f === null || $size > $this->maxData) {
             $why = $this->refusal($link, $f !== null, $handle, $function, $crc, $size);
@@ -2276,10 +2365,11 @@ final class Worker
         $this->record->begin($link->index, (int) ($f['index'] ?? 0), $handle, $unique, $crc, $size);
         $job = $this->job = new Job($this, $link, $handle, $function, $unique, $workload);
         unset($workload);
-        $began = \hrtime(true);
+        $this->slow = (int) ($f['slow_ms'] ?? 0) * 1000000;
+        $this->began = \hrtime(true);
         $answer = $this->call($job, $f);
         $job->over();
-        $this->finish($link, $job, $answer, $began, $size, $crc);
+        $this->finish($link, $job, $answer, $size, $crc);
         try {
             $job = null; // with what worker code has hung on it
         } catch (\Throwable $after) {
@@ -2391,14 +2481,15 @@ final class Worker
     }
 
     /** Sends the answer of a job, and the next question with it. */
-    private function finish(Link $link, Job $job, array $answer, int $began, int $size, int $crc): void
+    private function finish(Link $link, Job $job, array $answer, int $size, int $crc): void
     {
         [$packet, $failed, $sent] = $answer;
         $alive = $link->stream !== null;
         $link->out .= $packet;
         unset($answer, $packet);
         $now = \hrtime(true);
-        if ($now - $began > self::LOOK) {
+        $took = $now - $this->began;
+        if ($took > self::LOOK) {
             $this->job = null;
             $this->listen();
             if ($alive && \feof($link->stream)) { // the first write would seem to succeed
@@ -2420,10 +2511,30 @@ final class Worker
             $this->retireIfOver();
         }
         $this->record->end($failed, $sent);
+        if ($this->nextRecord !== null) {
+            $this->changeRecord();
+        }
+        if ($this->slow !== 0 && $took > $this->slow) {
+            $this->wasSlow($link, $job, $took, $size, $crc, $failed);
+        }
         if ($this->verbosity >= 3) {
-            $this->logJob($job, $failed, $size, $sent, $now - $began);
+            $this->logJob($job, $failed, $size, $sent, $took);
         }
         $this->over($failed);
+    }
+
+    private function wasSlow(Link $link, Job $job, int $took, int $size, int $crc, bool $failed): void
+    {
+        $this->control->event('slow_job', [
+            'job' => self::jobId($link, $job->handle(), $job->unique(), $crc, $size), 'function' => $job->functionName(),
+            'took_ms' => \intdiv($took, 1000000), 'workload_bytes' => $size, 'failed' => $failed,
+        ]);
+    }
+
+    /** What the manager knows a job by. */
+    private static function jobId(Link $link, string $handle, string $unique, int $crc, int $size): array
+    {
+        return ['server' => $link->address, 'handle' => $handle, 'hash' => self::hash($crc, $size), 'unique' => $unique];
     }
 
     /** Decides about the next question, and sends what is to be sent; false if the connection broke. */
@@ -2507,7 +2618,7 @@ final class Worker
     private function undelivered(Link $link, string $handle, string $function, string $unique, int $crc, int $size): void
     {
         $this->control->event('undelivered', [
-            'job' => ['server' => $link->address, 'handle' => $handle, 'hash' => self::hash($crc, $size), 'unique' => $unique],
+            'job' => self::jobId($link, $handle, $unique, $crc, $size),
             'function' => $function,
             'error' => 'the connection to the job server is closed',
         ]);
@@ -2617,6 +2728,12 @@ final class Worker
             $failed = true;
         }
         $this->record->end($failed, $sent);
+        $took = \hrtime(true) - $this->began;
+        if ($this->slow !== 0 && $took > $this->slow) {
+            $workload = $job->workload();
+            $crc = self::checksum($job->functionName(), $job->unique(), $workload);
+            $this->wasSlow($job->link(), $job, $took, \strlen($workload), $crc, $failed);
+        }
         $this->over($failed);
         $job->over();
     }

@@ -97,11 +97,11 @@ func TestBridgeKeepsErrorHandlersApart(t *testing.T) {
 			wakes, asks, assigns("H:t:5", "later", ""), excepts(t, "H:t:5", "of the later file"),
 			assigns("H:t:6", "sized", "20000000"), geartest.ExpectBytes([]byte("\x00REQ")), geartest.Reset(),
 		),
-		speaks(registers("later", "undefined", "sized", "strict"), idles, later.steps(), asks, noJob, closes),
+		speaks(registers("undefined", "sized", "strict", "later"), idles, later.steps(), asks, noJob, closes),
 	)
-	functions := append(jobs("strict", "sized", "undefined"), &workerpb.Function{
+	functions := append([]*workerpb.Function{{
 		Name: "later", Index: 4, Source: &workerpb.Source{File: dataFile(t, "later.php"), Symbol: "later"},
-	})
+	}}, jobs("strict", "sized", "undefined")...)
 	b := startBridge(t, at(s.Addr()), performing("strict", "sized", "undefined"))
 	asleep.then(t, func() {
 		b.tell(t, "set", &workerpb.Settings{Functions: &workerpb.FunctionList{Functions: functions}})

@@ -77,7 +77,8 @@ func TestBridgeRests(t *testing.T) {
 	s := geartest.Start(t, speaks(
 		registers("upper", "reverse"), asks, assigns("H:t:1", "reverse", "abc"), completes("H:t:1", "cba"),
 		assigns("H:t:2", "reverse", "def"), completesAtRest("H:t:2", "fed"), wakes, rested.steps(),
-		geartest.Expect(wire.CantDo, "upper"), geartest.Expect(wire.CanDo, "upper"), quiet.steps(), closes,
+		geartest.Expect(wire.CantDo, "upper"), geartest.Expect(wire.CanDo, "upper"), geartest.Expect(wire.CantDo, "reverse"), geartest.Expect(wire.CanDo, "reverse"),
+		quiet.steps(), closes,
 	))
 	b := startBridge(t, at(s.Addr()), performing("reverse", "upper"), resting(&workerpb.Limits{MaxRuns: 2}))
 	rested.then(t, func() { b.restsFor(t, "max_runs") })
