@@ -242,3 +242,21 @@ function fork_ends($job, &$log)
     }
     exit(0);
 }
+
+// Takes so many milliseconds as the workload says.
+function sleeps($job, &$log)
+{
+    usleep(1000 * (int) $job->workload());
+    return 'slept';
+}
+
+function fails_slowly($job, &$log)
+{
+    throw new RuntimeException(sleeps($job, $log));
+}
+
+function exits_slowly($job, &$log)
+{
+    sleeps($job, $log);
+    exit(0);
+}
