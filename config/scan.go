@@ -9,6 +9,8 @@ import (
 type statement struct {
 	file string
 	line int
+	// start and equals are the offsets at which it begins and of its equals sign.
+	start, equals int
 	// section is the section it begins or stands in; empty before the first one.
 	section string
 	// header is true for a section header; the rest is for assignments.
@@ -90,7 +92,7 @@ func (s *scanner) header(pos int) int {
 	end := lineEnd(s.src, pos)
 	name, next, fault := sectionName(s.src[pos+1 : end])
 	s.section = strings.Trim(name, " \t")
-	s.statements = append(s.statements, statement{line: s.line(pos), section: s.section, header: true})
+	s.statements = append(s.statements, statement{line: s.line(pos), start: pos, section: s.section, header: true})
 	switch rest := strings.TrimLeft(s.src[pos+1+next:end], " \t"); {
 	case fault != "":
 		s.note(pos, "", Error, fault)
@@ -161,7 +163,7 @@ func (s *scanner) assignment(pos int) int {
 		s.note(pos, key, Warning, "there is no "+name+" in the environment, so nothing stands in its place, want it set, or ${"+name+":-default}")
 	}
 	s.statements = append(s.statements, statement{
-		line: s.line(pos), section: s.section, key: key, list: list, value: value,
+		line: s.line(pos), start: pos, equals: pos + n, section: s.section, key: key, list: list, value: value,
 	})
 	return value.end
 }

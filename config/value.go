@@ -21,6 +21,8 @@ type rawValue struct {
 	missing []string
 	// off is true for a bare word such as no, which has become an empty text.
 	off bool
+	// start is the offset of source.
+	start int
 	// end is the offset of the line end (or of the end of the file) behind the value.
 	end int
 	// fault says why the value cannot be read, empty when it can.
@@ -63,7 +65,7 @@ func readValue(src string, pos int, shell bool) rawValue {
 	}
 	v := rawValue{
 		text: l.out.text.String(), env: l.out.used, missing: l.out.missing, source: strings.TrimRight(src[start:stop], " \t"),
-		quoted: l.parts == 1 && l.quotes == 1, fault: l.fault,
+		start: start, quoted: l.parts == 1 && l.quotes == 1, fault: l.fault,
 	}
 	if v.quoted {
 		v.body, v.double = l.body, l.double
