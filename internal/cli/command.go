@@ -17,6 +17,8 @@ type command struct {
 	args  string // what follows the flags, as help shows it
 	short string // one line
 	long  string // more, for its own help; may be empty
+	// complete finds what a shell may put behind the flags; nil is nothing.
+	complete completing
 	// define adds the command's flags and returns what runs it once they are
 	// parsed.
 	define func(*pflag.FlagSet) action
@@ -30,12 +32,25 @@ func commands() []command {
 	return []command{
 		checkCommand(),
 		statusCommand(),
-		quarantineCommand(),
+		workersCommand(),
+		whyCommand(),
+		scaleCommand(),
+		restartCommand(),
+		reloadCommand(),
+		pauseCommand(),
+		drainCommand(),
+		resumeCommand(),
 		retryCommand(),
+		quarantineCommand(),
+		eventsCommand(),
+		logsCommand(),
+		logLevelCommand(),
+		stopCommand(),
 		jobCommand(),
 		performCommand(),
 		serverCommand(),
 		demoCommand(),
+		completionCommand(),
 		versionCommand(),
 		helpCommand(),
 	}

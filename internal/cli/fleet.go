@@ -23,15 +23,6 @@ import (
 // the config names another place, it is a link that leads there.
 const controlName = "control"
 
-// openControl is openFleetControl for a fleet that only signals stop.
-func openControl(ctx context.Context, m *manager.Manager, cfg *config.Config, log zerolog.Logger) *control.Server {
-	server, err := openFleetControl(ctx, m, cfg, log, nil)
-	if err != nil {
-		log.Warn().Err(err).Msg("control socket not opened")
-	}
-	return server
-}
-
 // openFleetControl lets others talk to the manager; stop begins to stop it. Without a
 // socket the fleet runs as well: the server is nil then, which is logged. Only that another
 // process answers at the socket that the config names is an error: it is a manager that
@@ -65,9 +56,7 @@ func openFleetControl(ctx context.Context, m *manager.Manager, cfg *config.Confi
 
 // logChange logs who changes something, at every verbosity.
 func logChange(log zerolog.Logger, c control.Change) {
-	if log.GetLevel() > zerolog.InfoLevel && log.GetLevel() != zerolog.Disabled {
-		log = log.Level(zerolog.InfoLevel)
-	}
+	log = loud(log)
 	level := zerolog.InfoLevel
 	if c.Err != nil {
 		level = zerolog.WarnLevel
@@ -76,7 +65,7 @@ func logChange(log zerolog.Logger, c control.Change) {
 		if c.What != "" {
 			line.Str(logging.FieldDetail, c.What)
 		}
-	}).Int(logging.FieldUID, c.Peer.UID).Int("gid", c.Peer.GID).Int(logging.FieldPID, c.Peer.PID).Msg("control request")
+	}).Int(logging.FieldUID, c.Peer.UID).Int(logging.FieldGID, c.Peer.GID).Int(logging.FieldPID, c.Peer.PID).Msg("control request")
 }
 
 // runningFleet answers the control socket.

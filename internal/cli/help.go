@@ -14,7 +14,7 @@ const helpWidth = 80
 
 func helpCommand() command {
 	return command{
-		name: "help", args: "[COMMAND]", short: "explain the program, or one of its commands",
+		name: "help", args: "[COMMAND]", complete: completeCommand, short: "explain the program, or one of its commands",
 		define: func(*pflag.FlagSet) action { return showHelp },
 	}
 }

@@ -33,7 +33,7 @@ type submit struct {
 
 func jobCommand() command {
 	return command{
-		name: "job", args: "FUNCTION [TEXT]", short: "submit one job and show its result",
+		name: "job", args: "FUNCTION [TEXT]", complete: completeFunction, short: "submit one job and show its result",
 		long: `
 The workload is TEXT as it is, without a line end; or else standard input. The
 result goes to standard output as it is, and so does data that the worker sends

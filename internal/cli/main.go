@@ -61,6 +61,10 @@ func dispatch(ctx context.Context, std *streams, args []string) error {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return manageCommand().run(ctx, std, args)
 	}
+	if args[0] == completeName {
+		runComplete(ctx, std, args[1:])
+		return nil
+	}
 	for _, c := range commands() {
 		if c.name == args[0] {
 			return c.run(ctx, std, args[1:])

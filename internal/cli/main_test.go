@@ -67,7 +67,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-c", "x", "check"}, "a command comes first: gearman-manager check"},
 		{[]string{"chekc"}, `unknown command "chekc"; did you mean "check"?`},
 		{[]string{"frobnicate"}, "unknown command \"frobnicate\"\n"},
-		{[]string{"help", "frobnicate"}, "no command; there are check, status, quarantine, retry, job"},
+		{[]string{"help", "frobnicate"}, "no command; there are check, status, workers, why"},
 		{[]string{"version", "x"}, "unexpected argument"},
 		{[]string{"check", "x"}, "unexpected argument"},
 		{[]string{"server", "x"}, "unexpected argument"},
@@ -83,7 +83,29 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"job", "--data", "", "--unique", strings.Repeat("u", 64), "f"}, "at most 63"},
 		{[]string{"job", "--data", "", ""}, "names no function"},
 		{[]string{"run"}, "want the name of one function"},
-		{[]string{"status", "x"}, "unexpected argument"},
+		{[]string{"status", "a", "b"}, "want the name of one function, got 2"},
+		{[]string{"status", "--ready", "--json"}, "--ready answers by the exit code"},
+		{[]string{"workers", "a", "b"}, "want the name of one function, got 2"},
+		{[]string{"why"}, "want the name of one function, got 0"},
+		{[]string{"pause"}, "want the name of one function, got 0"},
+		{[]string{"drain", ""}, "want the name of one function"},
+		{[]string{"resume", "a", "b"}, "want the name of one function, got 2"},
+		{[]string{"restart", "a", "b"}, "want the name of one function, got 2"},
+		{[]string{"scale"}, "want FUNCTION=SLOTS, got nothing"},
+		{[]string{"scale", "a"}, `want FUNCTION=SLOTS, got "a"`},
+		{[]string{"scale", "=3"}, `want FUNCTION=SLOTS, got "=3"`},
+		{[]string{"scale", "a=x"}, `"x" is no number of slots`},
+		{[]string{"scale", "a=-1"}, `"-1" is no number of slots`},
+		{[]string{"scale", "a=1", "a=2"}, `"a" is named twice`},
+		{[]string{"reload", "x"}, "unexpected argument"},
+		{[]string{"reload", "--config-only", "--code-only"}, "exclude each other"},
+		{[]string{"events", "a", "b"}, "want the name of one function, got 2"},
+		{[]string{"logs", "a", "b"}, "at most one function or worker, got 2"},
+		{[]string{"log-level", "a", "b"}, `"b" is no level, want 0 to 5`},
+		{[]string{"log-level", "a", "b", "c"}, "at most a function and a level, got 3"},
+		{[]string{"stop", "x"}, "unexpected argument"},
+		{[]string{"completion"}, "want the name of one shell, bash, zsh, fish, got 0"},
+		{[]string{"completion", "tcsh"}, `no completion for "tcsh"`},
 		{[]string{"retry"}, "want the name of one function, got 0"},
 		{[]string{"retry", "a", "b"}, "want the name of one function, got 2"},
 		{[]string{"retry", ""}, "want the name of one function"},
@@ -115,7 +137,7 @@ func TestUsageErrorNamesTheCommandsHelp(t *testing.T) {
 // TestHelp compares the help of every command with what is written down.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "check", "status", "quarantine", "retry", "job", "run", "server", "demo", "version", "help"} {
+	for _, name := range cli.CommandNames() {
 		file := filepath.Join("testdata", "help", strings.TrimSuffix("gearman-manager "+name, " ")+".txt")
 		got := run(t, "", strings.Fields("help "+name)...)
 		if got.code != 0 || got.stderr != "" {
@@ -150,7 +172,7 @@ func TestCommandsReference(t *testing.T) {
 	const file = "../../docs/reference/commands.md"
 	var b strings.Builder
 	b.WriteString("# The command line\n\nThis is what `gearman-manager help` says of itself and of each command. A test\ncompares the two; `go test ./internal/cli -update` writes this file.\n")
-	for _, name := range []string{"", "check", "status", "quarantine", "retry", "job", "run", "server", "demo", "version", "help"} {
+	for _, name := range cli.CommandNames() {
 		title := strings.TrimSuffix("gearman-manager "+name, " ")
 		b.WriteString("\n## " + title + "\n\n```\n" + run(t, "", strings.Fields("help "+name)...).out + "```\n")
 	}

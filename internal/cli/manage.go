@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/control"
 	"github.com/gearman-manager/gearman-manager/internal/logging"
 	"github.com/gearman-manager/gearman-manager/internal/pidfile"
 	"github.com/gearman-manager/gearman-manager/manager"
@@ -118,11 +119,21 @@ func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, ou
 	serving.Go(func() { reloadAsked(ctx, started, asked, fleet, out.log) })
 	serving.Go(func() {
 		obey(std.signals, over, out.log, obedience{
-			stop: func(s os.Signal) { cancel(&signalError{s}) }, hurry: fleet.Hurry, reopen: out.reopen, reload: func() { offer(asked) },
+			stop: func(s os.Signal) {
+				if ctx.Err() != nil { // somebody else has told it
+					fleet.Hurry()
+				}
+				cancel(&signalError{s})
+			},
+			hurry: fleet.Hurry, reopen: out.reopen, reload: func() { offer(asked) },
 		})
 	})
-	server := openControl(ctx, fleet, cfg, out.log)
-	err = fleet.Run(ctx)
+	server, err := openFleetControl(ctx, fleet, cfg, out.log, func() { cancel(&signalError{syscall.SIGTERM}) })
+	if err == nil {
+		err = fleet.Run(ctx)
+	} else {
+		err = errors.Join(alreadyRuns(err), fleet.Stop(ctx))
+	}
 	if server != nil {
 		err = errors.Join(err, server.Close(ctx))
 	}
@@ -140,8 +151,16 @@ func (m *manage) explain(err error) error {
 	if errors.Is(err, manager.ErrNothingToRun) && m.settings.file == "" {
 		return fmt.Errorf("%w, and no config file was given: -c names one, -w directories of workers", err)
 	}
+	return alreadyRuns(err)
+}
+
+// alreadyRuns says what it means that something is in use by another manager.
+func alreadyRuns(err error) error {
 	if state, ok := errors.AsType[*manager.StateDirError](err); ok && state.InUse {
 		return fmt.Errorf("it runs already: %w; a second one beside it wants a config of its own, or another state_dir", err)
+	}
+	if socket, ok := errors.AsType[*control.SocketError](err); ok && socket.InUse {
+		return fmt.Errorf("it runs already: %w; a second one beside it wants another control_socket", err)
 	}
 	return err
 }

@@ -22,7 +22,7 @@ type perform struct{ settings *settings }
 
 func performCommand() command {
 	return command{
-		name: "run", args: "FUNCTION", short: "perform one job here, without a job server",
+		name: "run", args: "FUNCTION", complete: completeFunction, short: "perform one job here, without a job server",
 		long: `
 The program that performs the function is looked for as the manager does it, and
 run once: the workload is standard input, the result goes to standard output,

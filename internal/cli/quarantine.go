@@ -20,7 +20,7 @@ type quarantine struct {
 
 func quarantineCommand() command {
 	return command{
-		name: "quarantine", args: "[list | release HANDLE | release --all]", short: "list or release jobs that killed their workers",
+		name: "quarantine", args: "[list | release HANDLE | release --all]", complete: completeQuarantine, short: "list or release jobs that killed their workers",
 		long: `
 A job is suspect when its worker died, or it ran over its timeout. When it has
 used up job_attempts it is in quarantine: whoever is given it by a job server
@@ -46,15 +46,11 @@ func (q *quarantine) run(ctx context.Context, std *streams, args []string) error
 	if err != nil {
 		return err
 	}
-	client, err := q.reach.connect(ctx, std)
-	if err != nil {
-		return err
-	}
-	return do(ctx, std, client)
+	return q.reach.do(ctx, std, do)
 }
 
 // parse reads what is to be done.
-func (q *quarantine) parse(args []string) (func(context.Context, *streams, *control.Client) error, error) {
+func (q *quarantine) parse(args []string) (request, error) {
 	verb := "list"
 	if len(args) > 0 {
 		verb, args = args[0], args[1:]
@@ -83,7 +79,7 @@ func (q *quarantine) parse(args []string) (func(context.Context, *streams, *cont
 func (q *quarantine) list(ctx context.Context, std *streams, client *control.Client) error {
 	got, err := client.Quarantine(ctx)
 	if err != nil {
-		return q.reach.explain(err)
+		return err
 	}
 	if q.json {
 		return writeJSON(std.out, got)
@@ -104,17 +100,17 @@ func (q *quarantine) list(ctx context.Context, std *streams, client *control.Cli
 			unique = "-"
 		}
 		rows = append(rows, []string{
-			j.Handle, j.Function, unique, j.Server, state, fmt.Sprint(j.Attempts), ago(now, j.Last).String() + " ago", j.Cause,
+			j.Handle, j.Function, unique, j.Server, state, fmt.Sprint(j.Attempts), brief(ago(now, j.Last)) + " ago", j.Cause,
 		})
 	}
 	return writeTable(std.out, rows)
 }
 
-func (q *quarantine) release(req control.ReleaseRequest) func(context.Context, *streams, *control.Client) error {
+func (q *quarantine) release(req control.ReleaseRequest) request {
 	return func(ctx context.Context, std *streams, client *control.Client) error {
 		n, err := client.Release(ctx, req)
 		if err != nil {
-			return q.reach.answered(err)
+			return err
 		}
 		_, err = fmt.Fprintf(std.out, "released %s\n", plural(n, "job", "jobs"))
 		return err

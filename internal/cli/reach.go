@@ -29,7 +29,8 @@ type reach struct {
 // reachHelp explains it for the help of commands.
 const reachHelp = `
 The manager is the one that was started with the same config file. Without -c it
-is the only one of this user that runs. It answers its own user and root.
+is the only one of this user that runs. It answers its own user, root, and whom
+control_owner and control_group in its config name.
 `
 
 // reachExit explains the exit codes of such commands.
@@ -62,9 +63,24 @@ func (r *reach) connect(ctx context.Context, std *streams) (*control.Client, err
 		}
 		return found.client, nil
 	}
-	base, err := r.base(ctx, std)
+	socket, base, err := r.places(ctx, std)
 	if err != nil {
 		return nil, err
+	}
+	return r.search(ctx, socket, base)
+}
+
+// search asks at the control socket that the config names, and if nobody is there in
+// the runtime directories: the config may be newer than the manager.
+func (r *reach) search(ctx context.Context, socket, base string) (*control.Client, error) {
+	if socket != "" {
+		found, err := ask(ctx, socket)
+		switch {
+		case err == nil:
+			return found.client, nil
+		case !gone(err):
+			return nil, r.explain(err)
+		}
 	}
 	dirs, denied := manager.FindDirs(base)
 	all, silent := askAll(ctx, dirs)
@@ -74,20 +90,20 @@ func (r *reach) connect(ctx context.Context, std *streams) (*control.Client, err
 	return r.choose(all, errors.Join(denied, silent))
 }
 
-// base is the runtime_dir of the config file. A file that has errors by now may
-// still name the one that its manager was started with.
-func (r *reach) base(ctx context.Context, std *streams) (string, error) {
+// places are control_socket and runtime_dir of the config file. A file that has errors
+// by now may still name those that its manager was started with.
+func (r *reach) places(ctx context.Context, std *streams) (socket, base string, err error) {
 	if r.file == "" {
-		return "", nil
+		return "", "", nil
 	}
 	if _, err := os.Stat(r.file); err != nil {
-		return "", fmt.Errorf("find the manager: %w", err)
+		return "", "", fmt.Errorf("find the manager: %w", err)
 	}
 	cfg, _, err := loadConfig(ctx, std, r.file, config.Overrides{})
 	if err != nil || cfg == nil {
-		return "", err
+		return "", "", err
 	}
-	return cfg.RuntimeDir(), nil
+	return cfg.ControlSocket(), cfg.RuntimeDir(), nil
 }
 
 // ask asks who is at a socket.
@@ -150,6 +166,9 @@ func (r *reach) choose(all []running, denied error) (*control.Client, error) {
 
 // explain makes the error for a manager that cannot be talked to.
 func (r *reach) explain(err error) error {
+	if _, done := errors.AsType[*exitError](err); done {
+		return err
+	}
 	refused, ok := errors.AsType[*control.AnswerError](err)
 	switch {
 	case errors.Is(err, fs.ErrPermission), ok && refused.Status == http.StatusForbidden:
@@ -163,9 +182,12 @@ func (r *reach) explain(err error) error {
 }
 
 // answered is the error of a request: what the manager said to it, unless it did not
-// get that far.
+// get that far, or that of writing down what it said.
 func (r *reach) answered(err error) error {
 	if refused, ok := errors.AsType[*control.AnswerError](err); ok && refused.Status != http.StatusForbidden {
+		return err
+	}
+	if unwritten, ok := errors.AsType[*fs.PathError](err); ok && unwritten.Op == "write" {
 		return err
 	}
 	return r.explain(err)

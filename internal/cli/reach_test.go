@@ -100,11 +100,11 @@ func TestStatusTable(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := control.Status{
-		At: now, Suspects: 1, Quarantined: 2,
+		Manager: control.Manager{PID: 9, Config: "/etc/a.ini", Started: now.Add(-130 * time.Second)}, At: now, Suspects: 1, Quarantined: 2,
 		Servers: []control.JobServer{{Address: "a:1", Slots: 3}, {Address: "b:1", Lost: now.Add(-90 * time.Second), Error: "refused\n\x1b[31m"}},
 		Pools: []control.Pool{
 			{
-				Name: "resize", Kind: "plugin", Runs: true, Functions: []string{"resize"}, Failures: 2, NextTry: now.Add(3 * time.Second),
+				Name: "resize", Kind: "plugin", Runs: true, Functions: []string{"resize"}, Slots: 2, Done: known(5, false), Failed: known(1, false), Failures: 2, NextTry: now.Add(3 * time.Second),
 				Workers: []control.Worker{
 					{Name: "resize/1", PID: 7, State: "ready", Ready: 1, Slots: 1, Done: known(5, false), Failed: known(1, false), Restarts: 2, Jobs: []control.Job{
 						{Function: "resize", Handle: "H:\x1b]0;x\a:1", ForMS: 1500},
@@ -112,15 +112,16 @@ func TestStatusTable(t *testing.T) {
 					{Name: "resize/2", State: "backoff", Slots: 1, Done: known(0, false), Failed: known(0, false), Jobs: []control.Job{}},
 				},
 			},
-			{Name: "own", Kind: "standalone", Runs: true, JobsUnknown: true, Workers: []control.Worker{{Name: "own/1", PID: 8, State: "ready", Slots: 1}}},
-			{Name: "*php", Kind: "php", Slots: 4, Functions: []string{"f", "g"}, GivenUp: true, Failures: 1},
+			{Name: "own", Kind: "standalone", Runs: true, Slots: 1, Functions: []string{"own"}, JobsUnknown: true, Workers: []control.Worker{{Name: "own/1", PID: 8, State: "ready", Ready: 1, Slots: 1}}},
+			{Name: "*php", Kind: "php", Slots: 4, Functions: []string{"f", "g"}, Done: known(0, false), Failed: known(0, false), GivenUp: true, Failures: 1},
 		},
 	}
-	const want = `WORKER    KIND        PID  STATE    SLOTS  DONE  FAILED  RESTARTS  JOBS IN HAND
-resize/1  plugin      7    ready    1/1    5     1       2         resize H:�]0;x�:1 for 1.5s
-resize/2  plugin      -    backoff  0/1    0     0       0         
-own/1     standalone  8    ready    0/1    ?     ?       0         ?
-*php      php         -    not run  4                              
+	const want = `process 9, up 2m10s, /etc/a.ini
+
+POOL    KIND        SLOTS  BUSY  DONE  FAILED  STATE    FUNCTIONS
+resize  plugin      1/2    1     5     1       failing  resize
+own     standalone  1/1    ?     ?     ?       ready    own
+*php    php         0/4    0     0     0       not run  f, g
 
 job server b:1 cannot be reached for 1m30s: refused��[31m
 resize: 2 failed starts, the next try is in 3s
@@ -128,11 +129,11 @@ resize: 2 failed starts, the next try is in 3s
 2 jobs in quarantine, 1 suspect: gearman-manager quarantine
 `
 	var out bytes.Buffer
-	if err := statusTable(&out, s); err != nil || out.String() != want {
+	if err := statusTable(&out, s, ""); err != nil || out.String() != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, out.String(), want)
 	}
 	out.Reset()
-	if err := statusTable(&out, control.Status{}); err != nil || strings.Count(out.String(), "\n") != 1 {
+	if err := statusTable(&out, control.Status{}, ""); err != nil || strings.Count(out.String(), "\n") != 3 {
 		t.Errorf("an empty fleet: %v, %q", err, out.String())
 	}
 }

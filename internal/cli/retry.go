@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/pflag"
+
+	"github.com/gearman-manager/gearman-manager/internal/control"
 )
 
 // retry starts workers that wait because starts failed.
@@ -12,7 +14,7 @@ type retry struct{ reach *reach }
 
 func retryCommand() command {
 	return command{
-		name: "retry", args: "FUNCTION", short: "start workers now whose starts have failed",
+		name: "retry", args: "FUNCTION", complete: completeFunction, short: "start workers now whose starts have failed",
 		long: `
 Workers that cannot be started are tried again later and later, and given up
 after start_retries. This tries those of a function at once.
@@ -25,16 +27,15 @@ after start_retries. This tries those of a function at once.
 }
 
 func (r *retry) run(ctx context.Context, std *streams, args []string) error {
-	if len(args) != 1 || args[0] == "" {
-		return &usageError{problem: fmt.Sprintf("want the name of one function, got %d", len(args))}
-	}
-	client, err := r.reach.connect(ctx, std)
+	function, err := oneFunction(args)
 	if err != nil {
 		return err
 	}
-	if err := client.Retry(ctx, args[0]); err != nil {
-		return r.reach.answered(err)
-	}
-	_, err = fmt.Fprintf(std.out, "workers of %s are started\n", plain(args[0]))
-	return err
+	return r.reach.do(ctx, std, func(ctx context.Context, std *streams, client *control.Client) error {
+		if err := client.Retry(ctx, function); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(std.out, "workers of %s are started\n", plain(function))
+		return err
+	})
 }

@@ -3,11 +3,9 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -18,164 +16,117 @@ import (
 type status struct {
 	reach *reach
 	json  bool
+	watch bool
+	ready bool
 }
 
 func statusCommand() command {
 	return command{
-		name: "status", short: "show the fleet that runs",
+		name: "status", args: "[FUNCTION]", complete: completeFunction, short: "show the fleet that runs, or the pools of a function",
 		long: `
-A line for each worker. SLOTS are those that are registered with a job server,
-and all; DONE are jobs of this process, failed ones among them; ? is what cannot
-be known. Below is what may need somebody: job servers that cannot be reached,
-workers that cannot be started, jobs that are suspect or in quarantine.
+A line for each pool of workers. SLOTS are those that are registered with a job
+server, and all; BUSY perform a job; DONE are jobs, failed ones among them; ? is
+what cannot be known. Below is what may need somebody: job servers that cannot
+be reached, workers that cannot be started, changes that do not hold, jobs that
+are suspect or in quarantine. With a function there is more about its pools.
+
+With --ready nothing is shown but whether the fleet is: every pool has all its
+slots registered with at least one job server. The exit code is 1 if not.
 ` + reachHelp + reachExit,
 		define: func(fs *pflag.FlagSet) action {
 			s := &status{reach: addReach(fs)}
-			fs.BoolVar(&s.json, "json", false, "Write all that is known as one JSON object.")
+			fs.BoolVar(&s.json, "json", false, "Write all that is known as one JSON object, with --watch one on each line.")
+			fs.BoolVarP(&s.watch, "watch", "w", false, "Show it again every second until ctrl-C.")
+			fs.BoolVar(&s.ready, "ready", false, "Tell by the exit code whether the fleet is ready.")
 			return s.run
 		},
 	}
 }
 
 func (s *status) run(ctx context.Context, std *streams, args []string) error {
-	if err := noArguments(args); err != nil {
+	function, err := anyFunction(args)
+	switch {
+	case err != nil:
 		return err
+	case s.ready && (s.watch || s.json):
+		return &usageError{problem: "--ready answers by the exit code, so that --watch and --json exclude it"}
 	}
-	client, err := s.reach.connect(ctx, std)
-	if err != nil {
-		return err
+	return s.reach.do(ctx, std, func(ctx context.Context, std *streams, client *control.Client) error {
+		get := func(ctx context.Context) (control.Status, error) {
+			return client.StatusOf(ctx, control.StatusQuery{Function: function})
+		}
+		if s.watch {
+			return watch(ctx, std.out, s.show(get, function))
+		}
+		fleet, err := get(ctx)
+		switch {
+		case err != nil:
+			return err
+		case s.ready:
+			return showReady(std.out, fleet)
+		default:
+			return s.write(std.out, fleet, function)
+		}
+	})
+}
+
+// show returns what writes the fleet as it is at each call, for as long as there is a
+// manager.
+func (s *status) show(get func(context.Context) (control.Status, error), function string) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		fleet, err := get(ctx)
+		switch {
+		case err != nil:
+			return err
+		case s.json:
+			out := json.NewEncoder(w)
+			out.SetEscapeHTML(false)
+			return out.Encode(fleet)
+		default:
+			return s.write(w, fleet, function)
+		}
 	}
-	fleet, err := client.Status(ctx)
-	if err != nil {
-		return s.reach.explain(err)
-	}
+}
+
+func (s *status) write(w io.Writer, fleet control.Status, function string) error {
 	if s.json {
-		return writeJSON(std.out, fleet)
+		return writeJSON(w, fleet)
 	}
-	return statusTable(std.out, fleet)
+	return statusTable(w, fleet, function)
 }
 
-// writeJSON writes a value for scripts, and for people who look at it.
-func writeJSON(w io.Writer, value any) error {
-	out := json.NewEncoder(w)
-	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
-	return out.Encode(value)
-}
-
-// statusTable writes the fleet for people.
-func statusTable(w io.Writer, s control.Status) error {
-	rows := [][]string{{"WORKER", "KIND", "PID", "STATE", "SLOTS", "DONE", "FAILED", "RESTARTS", "JOBS IN HAND"}}
-	for _, p := range s.Pools {
-		if !p.Runs {
-			rows = append(rows, []string{p.Name, p.Kind, "-", "not run", fmt.Sprint(p.Slots), "", "", "", ""})
-		}
-		for _, worker := range p.Workers {
-			rows = append(rows, workerRow(p, worker))
-		}
+// showReady is an error if the fleet is not ready.
+func showReady(w io.Writer, s control.Status) error {
+	if why := notReady(s); why != "" {
+		return &exitError{code: exitFailed, err: errors.New("not ready: " + why)}
 	}
-	if err := writeTable(w, rows); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, statusNotes(s))
+	_, err := fmt.Fprintln(w, "ready")
 	return err
 }
 
-// count is a number for people.
-func count(n *uint64) string {
-	if n == nil {
-		return "?"
-	}
-	return fmt.Sprint(*n)
-}
-
-func workerRow(p control.Pool, w control.Worker) []string {
-	pid := "-"
-	if w.PID != 0 {
-		pid = fmt.Sprint(w.PID)
-	}
-	var jobs []string
-	for _, j := range w.Jobs {
-		jobs = append(jobs, fmt.Sprintf("%s %s for %v", j.Function, j.Handle, time.Duration(j.ForMS)*time.Millisecond))
-	}
-	hand := strings.Join(jobs, ", ")
-	if p.JobsUnknown {
-		hand = "?"
-	}
-	state, done, failed := w.State, count(w.Done), count(w.Failed)
-	if w.Stopped {
-		state += ", stopped"
-	}
-	return []string{
-		w.Name, p.Kind, pid, state, fmt.Sprintf("%d/%d", w.Ready, w.Slots), done, failed, fmt.Sprint(w.Restarts), hand,
-	}
-}
-
-// statusNotes are the lines below the table: what somebody may have to look at.
-func statusNotes(s control.Status) string {
-	var b strings.Builder
-	for _, server := range s.Servers {
-		if !server.Lost.IsZero() {
-			fmt.Fprintf(&b, "job server %s cannot be reached for %v: %s\n", server.Address, ago(s.At, server.Lost), plain(server.Error))
-		}
+// notReady says what is missing for the fleet to be ready, empty if nothing is. Of a
+// pool whose functions somebody has paused or drained nothing is expected.
+func notReady(s control.Status) string {
+	if len(s.Pools) == 0 {
+		return "the fleet has not begun"
 	}
 	for _, p := range s.Pools {
-		switch {
-		case p.GivenUp:
-			fmt.Fprintf(&b, "%s: given up after %s; to try again: %s retry %s\n",
-				plain(p.Name), plural(p.Failures, "failed start", "failed starts"), programName, plain(firstOf(p.Functions)))
-		case p.Failures > 0 && p.NextTry.After(s.At):
-			fmt.Fprintf(&b, "%s: %s, the next try is in %v\n", plain(p.Name), plural(p.Failures, "failed start", "failed starts"), p.NextTry.Sub(s.At).Round(time.Second))
+		held := len(p.Functions) > 0 && len(p.Paused)+len(p.Drained) >= len(p.Functions)
+		switch ready := readySlots(p); {
+		case p.Leaving, p.Slots == 0, held:
+		case !p.Runs:
+			return plain(p.Name) + " cannot be run"
+		case ready < p.Slots:
+			return fmt.Sprintf("%s has %d of %s registered", plain(p.Name), ready, plural(p.Slots, "slot", "slots"))
 		}
 	}
-	if s.Suspects > 0 || s.Quarantined > 0 {
-		fmt.Fprintf(&b, "%s in quarantine, %s: %s quarantine\n", plural(s.Quarantined, "job", "jobs"), plural(s.Suspects, "suspect", "suspects"), programName)
-	}
-	if b.Len() == 0 {
-		return ""
-	}
-	return "\n" + b.String()
+	return ""
 }
 
-// writeTable writes rows for people, of which the first is the heading.
-func writeTable(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		for i, cell := range row {
-			row[i] = plain(cell)
-		}
-		if _, err := fmt.Fprintln(t, strings.Join(row, "\t")); err != nil {
-			return err
-		}
+// readySlots is how many slots of a pool are registered.
+func readySlots(p control.Pool) (n int) {
+	for _, w := range p.Workers {
+		n += w.Ready
 	}
-	return t.Flush()
+	return n
 }
-
-// plain makes a text of clients, workers and servers harmless for a terminal, and one
-// line.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '\uFFFD'
-		}
-		return r
-	}, text)
-}
-
-// firstOf is the first of some names; a pool has one at least.
-func firstOf(names []string) string {
-	if len(names) == 0 {
-		return ""
-	}
-	return names[0]
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// ago is how long before now something was, in whole seconds.
-func ago(now, then time.Time) time.Duration { return max(0, now.Sub(then)).Truncate(time.Second) }

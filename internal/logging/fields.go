@@ -9,13 +9,15 @@ const (
 	FieldCause       = "cause"
 	FieldDetail      = "detail" // what is wrong, for people
 	FieldDir         = "dir"
-	FieldExit        = "exit" // how a process ended, in words
+	FieldDrained     = "drained" // functions
+	FieldExit        = "exit"    // how a process ended, in words
 	FieldExitCode    = "exit_code"
 	FieldFailures    = "failures" // starts that failed in a row
 	FieldFile        = "file"     // with line, a place in a config file
 	FieldFlag        = "flag"     // of the command line
 	FieldFork        = "fork"     // workers are forked
 	FieldFunction    = "function"
+	FieldGID         = "gid" // of a group
 	FieldGrace       = "grace_ms"
 	FieldHandle      = "handle"     // of a job
 	FieldHurry       = "hurry"      // how often a stop was asked for
@@ -33,6 +35,7 @@ const (
 	FieldNextTry     = "next_try_in_ms"
 	FieldOOM         = "oom" // memory was short
 	FieldOpcache     = "opcache"
+	FieldPaused      = "paused" // functions
 	FieldPID         = "pid"
 	FieldPool        = "pool"
 	FieldPools       = "pools"
@@ -43,6 +46,7 @@ const (
 	FieldReplacedBy  = "replaced_by"
 	FieldRequest     = "request"   // to the control socket
 	FieldRSS         = "rss_bytes" // the most memory that a process had
+	FieldScaled      = "scaled"    // pools, with their slots
 	FieldSection     = "section"   // of a config file
 	FieldServer      = "server"    // a job server
 	FieldServers     = "servers"   // job servers
@@ -60,4 +64,5 @@ const (
 	FieldWhere       = "where"
 	FieldWorker      = "worker" // pool/number
 	FieldWorkers     = "workers"
+	FieldWorkload    = "workload_bytes"
 )

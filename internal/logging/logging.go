@@ -123,3 +123,7 @@ func IsTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a descriptor fits
 }
+
+// Lines returns a writer that makes lines for people of log lines in JSON, one with each
+// Write. They are as New writes them to out.
+func Lines(out io.Writer) io.Writer { return console(out, IsTerminal(out)) }
