@@ -15,6 +15,9 @@ type linkState int
 const (
 	// linkDown: not connected; a goroutine tries to.
 	linkDown linkState = iota
+	// linkParting: our side is closed, and the server is to close its own. A goroutine
+	// listens.
+	linkParting
 	// linkHeld: connected, and not to take jobs yet. A goroutine listens.
 	linkHeld
 	// linkAwake: the server may have jobs.
@@ -41,6 +44,10 @@ type link struct {
 	slept bool
 	// stale: registration or hold are not yet what the settings say.
 	stale bool
+	// leaving: the server is no longer wanted; see part.
+	leaving bool
+	// over: it has been left.
+	over bool
 	// asked: a GRAB_JOB is out.
 	asked bool
 	// extra: it went out without a reservation.

@@ -8,6 +8,7 @@ type settings struct {
 	holds     []Hold   // of the first slots
 	hold      Hold     // of all others
 	rest      bool     // no slot takes jobs
+	maxData   int64    // bytes of a workload or result
 }
 
 // holdOf is the hold of a slot.
@@ -31,4 +32,19 @@ func (s *settings) setHold(hold Hold, slots int) {
 		}
 	}
 	s.holds = holds
+}
+
+// spread gives the slots that come later the hold of the first so many, if those have
+// one and the same.
+func (s *settings) spread(slots int) {
+	if slots <= 0 {
+		return
+	}
+	hold := s.holdOf(0)
+	for n := range slots {
+		if s.holdOf(n) != hold {
+			return
+		}
+	}
+	s.hold, s.holds = hold, nil
 }

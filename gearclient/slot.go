@@ -31,6 +31,10 @@ type slot struct {
 	// a listener that was given a job has taken it for the slot and its event
 	// is on its way. A listener that cannot sends the job back.
 	claimed atomic.Bool
+	// performing: a job is in hand, after whose end the slot looks at the settings
+	// before it asks for another.
+	performing atomic.Bool
+	heeded     atomic.Pointer[settings] // the last ones that held on every link
 	// reading is the connection that the slot waits for in a read, for poke.
 	reading atomic.Pointer[workerConn]
 
@@ -137,22 +141,18 @@ func (s *slot) apply(ctx context.Context) {
 	for _, l := range s.links {
 		s.applyTo(ctx, l)
 	}
+	s.links = slices.DeleteFunc(s.links, func(l *link) bool { return l.over })
+	s.heed()
 }
 
-// applyServers leaves servers that are no longer wanted and begins with new
-// ones.
+// applyServers begins to leave servers that are no longer wanted, and to connect to
+// new ones.
 func (s *slot) applyServers(ctx context.Context) {
-	var kept []*link
 	for _, l := range s.links {
-		if slices.Contains(s.known.servers, l.server) {
-			kept = append(kept, l)
-			continue
-		}
-		s.leaveLink(ctx, l)
+		l.leaving = l.leaving || !slices.Contains(s.known.servers, l.server)
 	}
-	s.links = kept
 	for _, addr := range s.known.servers {
-		if !slices.ContainsFunc(s.links, func(l *link) bool { return l.server == addr }) {
+		if !slices.ContainsFunc(s.links, func(l *link) bool { return l.server == addr && !l.leaving }) {
 			l := &link{server: addr}
 			s.links = append(s.links, l)
 			s.startConnecting(ctx, l, 0)
@@ -160,12 +160,20 @@ func (s *slot) applyServers(ctx context.Context) {
 	}
 }
 
-// applyTo brings one connection to what the settings say: hold and functions.
+// applyTo brings one connection to what the settings say: hold, functions and size, or
+// its end.
 // A server may have spent its wake-up for a job on a slot that sleeps, so that
 // one asks for jobs once more before it does anything that would keep it from
 // taking that one. The first registration of a connection is followed by an echo,
 // whose answer shows that the server has taken it.
 func (s *slot) applyTo(ctx context.Context, l *link) {
+	if l.leaving {
+		s.part(l)
+		return
+	}
+	if l.conn != nil {
+		l.conn.reader.SetMaxData(s.known.maxData)
+	}
 	if l.state == linkDown || l.state == linkParked {
 		return // down: registers when it connects; parked: a GRAB_JOB is out, so not now
 	}
@@ -175,7 +183,7 @@ func (s *slot) applyTo(ctx context.Context, l *link) {
 		l.state = linkAwake
 		return
 	}
-	if hold == HoldConnected {
+	if hold == HoldConnected && !l.declared {
 		return
 	}
 	out := registration(l.registered, s.known.functions)
@@ -198,32 +206,34 @@ func (s *slot) applyTo(ctx context.Context, l *link) {
 }
 
 // registration gives the packets that turn the functions a server knows into
-// those wanted, both in the order of sending, or nil. Removing alone and adding
-// at the end leave the others untouched; any other change sends all anew, since
-// the order is their priority.
+// those wanted, both in the order of sending, or nil. The order is their priority, and
+// a server adds at the end, so that those which come to stand behind others are sent
+// anew, each with nothing between its two packets; all others are left alone.
 func registration(known, want []string) []byte {
-	if slices.Equal(known, want) {
-		return nil
-	}
 	var out []byte
-	var kept []string
 	for _, f := range known {
-		if slices.Contains(want, f) {
-			kept = append(kept, f)
-			continue
-		}
-		out = wire.AppendUnchecked(out, wire.Request, wire.CantDo, []byte(f))
-	}
-	if len(kept) > len(want) || !slices.Equal(kept, want[:len(kept)]) {
-		for _, f := range kept {
+		if !slices.Contains(want, f) {
 			out = wire.AppendUnchecked(out, wire.Request, wire.CantDo, []byte(f))
 		}
-		kept = nil
 	}
-	for _, f := range want[len(kept):] {
+	for _, f := range want[keeping(known, want):] {
+		if slices.Contains(known, f) {
+			out = wire.AppendUnchecked(out, wire.Request, wire.CantDo, []byte(f))
+		}
 		out = wire.AppendUnchecked(out, wire.Request, wire.CanDo, []byte(f))
 	}
 	return out
+}
+
+// keeping is how many of the functions wanted, from the first on, a server knows in
+// their order.
+func keeping(known, want []string) (n int) {
+	for _, f := range known {
+		if n < len(want) && f == want[n] {
+			n++
+		}
+	}
+	return n
 }
 
 // nextAwake returns the link whose turn it is among those awake, or nil.

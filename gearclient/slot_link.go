@@ -58,6 +58,13 @@ func (s *slot) echoed(l *link) {
 
 // lose closes a connection that is broken and begins to connect anew.
 func (s *slot) lose(ctx context.Context, l *link, err error) {
+	if l.leaving {
+		if l.state != linkParting || !errors.Is(err, io.EOF) {
+			s.undelivered(l, err)
+		}
+		s.closeLeft(l)
+		return
+	}
 	s.closeLink(l)
 	s.undelivered(l, err)
 	s.release(l)
@@ -199,6 +206,44 @@ func (s *slot) leaveAll(ctx context.Context) {
 	}
 }
 
+// part goes on with leaving a server that is no longer wanted, one step each time that
+// the slot comes by, since it has work for others: it does what leaveLink does.
+func (s *slot) part(l *link) {
+	l.stale = true
+	switch {
+	case l.state == linkDown:
+		s.closeLeft(l)
+	case l.state == linkParting: // waits for the server
+	case l.state == linkParked: // the same, but not for as long as for others
+		if !l.conn.hurried.Load() {
+			l.conn.hurry()
+		}
+	case l.slept:
+		l.state = linkAwake // asks a last time
+	case s.closeOurs(l):
+		l.state = linkParting
+		s.listen(l)
+	default:
+		s.closeLeft(l)
+	}
+}
+
+// closeLeft ends what is left of a link to a server that is no longer wanted.
+func (s *slot) closeLeft(l *link) {
+	s.closeLink(l)
+	s.release(l)
+	l.number, l.state, l.conn, l.over = 0, linkDown, nil, true // what still comes from it is late
+}
+
+// closeOurs tells the server that nothing more will come, and reports whether it is
+// worth waiting for its answer to that. Closed at once, a connection with unread bytes
+// is reset, which can cost the server an answer that it has not read.
+func (s *slot) closeOurs(l *link) bool {
+	l.conn.hurry()
+	c, ok := l.conn.net.(interface{ CloseWrite() error })
+	return ok && c.CloseWrite() == nil
+}
+
 // leaveLink leaves a server so that no job is lost or waits for a poll. A
 // GRAB_JOB that is out is waited for, since an assigned job counts as an
 // attempt. If the slot slept, the server may have spent its wake-up for a job
@@ -248,15 +293,11 @@ func (s *slot) lastGrab(ctx context.Context, l *link) bool {
 	return l.conn.write(grab) == nil
 }
 
-// linger closes our side and waits until the server has closed its own. Closed
-// at once, a connection with unread bytes is reset, which can cost the server
-// an answer that it has not read.
+// linger closes our side and waits until the server has closed its own.
 func (s *slot) linger(ctx context.Context, l *link) {
-	c, ok := l.conn.net.(interface{ CloseWrite() error })
-	if !ok || c.CloseWrite() != nil {
+	if !s.closeOurs(l) {
 		return
 	}
-	l.conn.hurry()
 	for {
 		p, err := s.next(ctx, l, leaveTimeout)
 		switch {

@@ -22,7 +22,7 @@ func never() bool { return false }
 // serve asks l for jobs and performs them until it has none, its turn is over,
 // or something else is to be done first.
 func (s *slot) serve(ctx context.Context, l *link) {
-	held := s.hold() != HoldNone
+	held := l.leaving || s.hold() != HoldNone
 	if held && !l.slept {
 		l.state = linkHeld
 		s.listen(l)
@@ -208,7 +208,10 @@ func (s *slot) perform(ctx context.Context, l *link, p wire.Packet, bad error, a
 	l.asked, l.extra = false, false
 	job := s.job(l, p)
 	s.sendBackLate(ctx)
+	s.performing.Store(true)
+	s.worker.tellSettling()
 	r := s.handled(ctx, job, bad)
+	s.performing.Store(false)
 	if r.Outcome == Abandoned {
 		job.markOver()
 		s.worker.cfg.Events.Done(job, r, nil)
@@ -246,8 +249,9 @@ func (s *slot) handled(ctx context.Context, job *Job, bad error) Result {
 		s.busy = true
 		s.worker.cfg.Events.Busy(s.number)
 	}
+	limit := s.worker.settings.Load().maxData
 	r := s.worker.cfg.Handler(ctx, job)
-	if limit := s.worker.cfg.MaxData; int64(len(r.Data)) > limit {
+	if int64(len(r.Data)) > limit {
 		return Result{Raised, fmt.Appendf(nil, "result of %d bytes is over the worker's limit of %d", len(r.Data), limit)}
 	}
 	return r

@@ -33,6 +33,9 @@ type Worker struct {
 	running  context.Context //nolint:containedctx // of Run, for slots that SetSlots starts; nil before and after
 	alive    int             // goroutines of slots
 	ended    *sync.Cond      // of mu: alive has become less
+	heeded   chan struct{}   // closed when a slot has heeded new settings, see Settle
+
+	settling atomic.Int32 // calls of Settle that wait
 }
 
 // NewWorker checks the configuration. Nothing is started or connected before
@@ -42,10 +45,10 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{cfg: cfg, slots: map[int]*slot{}, want: cfg.Slots}
+	w := &Worker{cfg: cfg, slots: map[int]*slot{}, want: cfg.Slots, heeded: make(chan struct{})}
 	w.alone.Store(cfg.Slots == 1)
 	w.ended = sync.NewCond(&w.mu)
-	w.settings.Store(&settings{hold: cfg.Hold})
+	w.settings.Store(&settings{hold: cfg.Hold, maxData: cfg.MaxData})
 	if err := w.SetServers(cfg.Servers); err != nil {
 		return nil, err
 	}
@@ -87,12 +90,18 @@ func (w *Worker) Drain() {
 }
 
 // Go sets how far the slots may go: the first so many of them, or all if slots is
-// 0; the others keep their hold. A connected slot that is let register says so with
+// 0; the others keep their hold. Slots that [Worker.SetSlots] adds to such as all have
+// the same hold get that one too. A connected slot that is let register says so with
 // Ready when the server has answered. Raising a hold again holds back slots as
 // they come to their next GRAB_JOB, without taking registrations back. It does
 // not block.
 func (w *Worker) Go(hold Hold, slots int) {
-	w.update(func(s *settings) { s.setHold(hold, slots) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.updateLocked(func(s *settings) {
+		s.setHold(hold, slots)
+		s.spread(w.want)
+	})
 }
 
 // Rest makes every slot rest as soon as it has nothing in hand: it takes no more
@@ -114,8 +123,15 @@ func (w *Worker) Resume() {
 
 // SetFunctions replaces the functions, the one with the highest priority
 // first; one that is given twice counts where it stands first. Each slot tells
-// its servers when it has no job in hand. It does not block. A name that the
-// protocol cannot carry is a [*RequestError], and changes nothing.
+// its servers when it has no job in hand, and before it asks for another one; one that
+// sleeps first asks once more for jobs, since it may have been woken for one that
+// nobody else would be woken for. It does not block: see [Worker.Settle]. A name that
+// the protocol cannot carry is a [*RequestError], and changes nothing.
+//
+// What stays is left alone, with one exception: servers know functions in the order in
+// which they were registered, so that one which has to come before another one that is
+// added, or that comes to stand behind it otherwise, is taken away and registered again,
+// in the same write, and no other beside it.
 func (w *Worker) SetFunctions(functions []string) error {
 	sent := make([]string, 0, len(functions))
 	for _, f := range functions {
@@ -134,7 +150,10 @@ func (w *Worker) SetFunctions(functions []string) error {
 }
 
 // SetServers replaces the job servers. New ones are connected at once; old
-// ones are left by each slot when it has no job in hand. It does not block. An
+// ones are left by each slot when it has no job in hand, as it leaves after Drain, but
+// beside its work for the others: one that does not answer holds up nothing. A server
+// that comes back while it is being left is connected anew. What stays is left alone.
+// There are no events of a server that is left but Undelivered. It does not block. An
 // address that cannot be one is an error, and changes nothing.
 func (w *Worker) SetServers(servers []string) error {
 	list := make([]string, 0, len(servers))
@@ -151,7 +170,18 @@ func (w *Worker) SetServers(servers []string) error {
 	return nil
 }
 
-// SetSlots changes the number of slots. Those beyond n leave as after Drain.
+// SetMaxData changes the largest workload and the largest result in bytes, see
+// [WorkerConfig]; 0 means 64 MiB. It counts from each slot's next job on. It does not
+// block.
+func (w *Worker) SetMaxData(maxData int64) {
+	if maxData <= 0 {
+		maxData = wire.DefaultMaxData
+	}
+	w.update(func(s *settings) { s.maxData = maxData })
+}
+
+// SetSlots changes the number of slots. Those beyond n leave as after Drain; one that
+// has a job in hand still when it is wanted again leaves, and comes back at once.
 // It does not block.
 func (w *Worker) SetSlots(n int) {
 	w.mu.Lock()
@@ -163,6 +193,8 @@ func (w *Worker) SetSlots(n int) {
 			s.leave()
 		}
 	}
+	// Only now: one that leaves must not be let go before it knows.
+	w.updateLocked(func(s *settings) { s.spread(w.want) })
 	for number := range w.want {
 		w.startSlot(number)
 	}
@@ -179,6 +211,11 @@ func (w *Worker) Running() int {
 func (w *Worker) update(change func(*settings)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.updateLocked(change)
+}
+
+// updateLocked is update for a caller that holds mu.
+func (w *Worker) updateLocked(change func(*settings)) {
 	next := *w.settings.Load()
 	change(&next)
 	w.settings.Store(&next)
@@ -216,6 +253,7 @@ func (w *Worker) runSlot(ctx context.Context, s *slot) {
 	w.mu.Lock()
 	delete(w.slots, s.number)
 	w.mu.Unlock()
+	w.tellSettling()
 	w.cfg.Events.Left(s.number)
 	w.mu.Lock()
 	defer w.mu.Unlock()

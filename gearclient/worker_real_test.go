@@ -2,6 +2,7 @@ package gearclient_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -266,7 +267,7 @@ func TestChangesUnderLoad(t *testing.T) {
 func change(t *testing.T, w *runningWorker, a, b string) {
 	t.Helper()
 	var err error
-	switch rand.IntN(8) {
+	switch rand.IntN(10) {
 	case 0:
 		err = w.SetFunctions([]string{"other"})
 	case 1:
@@ -283,6 +284,13 @@ func change(t *testing.T, w *runningWorker, a, b string) {
 		w.Rest()
 	case 7:
 		w.Resume()
+	case 8:
+		err = w.SetFunctions([]string{"other", "reverse", "third"})
+	case 9:
+		err = w.SetFunctions([]string{"third", "other"})
+		ctx, cancel := context.WithTimeout(context.Background(), testutil.Patience)
+		defer cancel()
+		err = errors.Join(err, w.Settle(ctx))
 	}
 	if err != nil {
 		t.Error(err)

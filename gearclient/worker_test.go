@@ -157,8 +157,12 @@ func TestRegistration(t *testing.T) {
 		{"a b c", "a c", "-b"},
 		{"a b", "a b c", "+c"},
 		{"a b c", "a c d", "-b +d"},
-		{"a b", "b a", "-a -b +b +a"},
-		{"a b", "c a b", "-a -b +c +a +b"},
+		{"a b", "b a", "-a +a"},
+		{"a b", "c a b", "+c -a +a -b +b"},
+		{"a b c d", "a c b d", "-b +b -d +d"},
+		{"a b c d", "b c d", "-a"},
+		{"a c", "a b c", "+b -c +c"},
+		{"a b c", "d c b", "-a +d -c +c -b +b"},
 		{"a b c", "c", "-a -b"},
 	} {
 		known, want := strings.Fields(c.known), strings.Fields(c.want)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // DefaultMaxData is the default cap on a workload or result: 64 MiB, the size
@@ -22,11 +23,12 @@ const bufferSize = 4 << 10
 // sends nothing costs nothing.
 const firstChunk = 1 << 20
 
-// Reader takes packets off a stream. It is not safe for concurrent use.
+// Reader takes packets off a stream. It is not safe for concurrent use, except for
+// SetMaxData.
 type Reader struct {
 	br    *bufio.Reader
 	magic Magic
-	limit int64
+	limit atomic.Int64
 	args  [MaxArgs][]byte
 }
 
@@ -34,10 +36,18 @@ type Reader struct {
 // last argument is over maxData bytes is skipped with a [*TooLargeError];
 // maxData 0 means [DefaultMaxData].
 func NewReader(r io.Reader, magic Magic, maxData int64) *Reader {
+	reader := &Reader{br: bufio.NewReaderSize(r, bufferSize), magic: magic}
+	reader.SetMaxData(maxData)
+	return reader
+}
+
+// SetMaxData changes the cap from the next packet on; 0 means [DefaultMaxData]. It may
+// be called while another goroutine reads.
+func (r *Reader) SetMaxData(maxData int64) {
 	if maxData <= 0 {
 		maxData = DefaultMaxData
 	}
-	return &Reader{br: bufio.NewReaderSize(r, bufferSize), magic: magic, limit: maxData}
+	r.limit.Store(maxData)
 }
 
 // Buffered returns the number of bytes that were read from the stream and not
@@ -93,8 +103,9 @@ func (r *Reader) body(p Packet, size int64) (Packet, error) {
 	if len(args) == 0 {
 		return r.emptyBody(p, size)
 	}
-	if size > r.limit && size > r.limit+headMax(args) {
-		return r.tooLarge(p, size)
+	limit := r.limit.Load()
+	if size > limit && size > limit+headMax(args) {
+		return r.tooLarge(p, size, limit)
 	}
 	data, err := r.read(size)
 	if err != nil {
@@ -110,9 +121,9 @@ func (r *Reader) body(p Packet, size int64) (Packet, error) {
 	}
 	r.args[len(args)-1] = rest
 	p.Args = r.args[:len(args)]
-	if int64(len(rest)) > r.limit {
+	if int64(len(rest)) > limit {
 		p.Args = p.Args[:len(args)-1]
-		return p, &TooLargeError{p.Type, int64(len(rest)), r.limit}
+		return p, &TooLargeError{p.Type, int64(len(rest)), limit}
 	}
 	return p, nil
 }
@@ -147,7 +158,7 @@ func (r *Reader) read(size int64) ([]byte, error) {
 
 // tooLarge reads the arguments before the last one, which are short, and
 // throws the last one away.
-func (r *Reader) tooLarge(p Packet, size int64) (Packet, error) {
+func (r *Reader) tooLarge(p Packet, size, limit int64) (Packet, error) {
 	args := p.Type.Args()
 	for i := range len(args) - 1 {
 		arg, err := r.headArg(args[i])
@@ -161,7 +172,7 @@ func (r *Reader) tooLarge(p Packet, size int64) (Packet, error) {
 		return Packet{}, midPacket(err)
 	}
 	p.Args = r.args[:len(args)-1]
-	return p, &TooLargeError{p.Type, size, r.limit}
+	return p, &TooLargeError{p.Type, size, limit}
 }
 
 // headArg reads one argument that is not the last, with its NUL.
