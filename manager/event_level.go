@@ -119,7 +119,7 @@ func (e *VerbosityError) Error() string {
 // SetLogLevel sets how much is logged of a function, or of the pool of that name, and
 // what its workers are asked to say; with an empty name, of the fleet. The verbosity is
 // 0 to 5, as many as -v are given; -1 takes away what was set. It holds until the
-// manager stops, and blocks until all workers know. The error is a *VerbosityError or
+// manager stops; workers are told soon. The error is a *VerbosityError or
 // wraps ErrNoPool.
 func (m *Manager) SetLogLevel(ctx context.Context, function string, verbosity int) error {
 	if verbosity < -1 || verbosity > logging.MaxVerbosity {
@@ -156,4 +156,11 @@ func (m *Manager) knows(function string) bool {
 }
 
 // tellVerbosity tells the workers of the pools that a change for a function is about.
-func (m *Manager) tellVerbosity(context.Context, string) {}
+func (m *Manager) tellVerbosity(_ context.Context, function string) {
+	for _, p := range m.running() {
+		if function == "" || p.isFor(function) {
+			verbosity := m.verbosity(p.plan())
+			p.post(func() { p.setVerbosity(verbosity) })
+		}
+	}
+}

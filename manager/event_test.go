@@ -57,6 +57,20 @@ func everyEvent() []Event {
 		WorkerContinued{},
 		LinesDropped{},
 		Lagged{},
+		PluginInPlace{},
+		RunInPlace{},
+		JobSlow{},
+		PoolRolls{},
+		PoolRollFailed{},
+		PoolChanged{},
+		Reloaded{},
+		ConfigRefused{},
+		ConfigAccepted{},
+		ProblemGone{},
+		NotApplied{},
+		ServersChanged{},
+		ScaleEnded{},
+		WatchLost{},
 	}
 }
 

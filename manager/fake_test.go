@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
@@ -35,12 +37,13 @@ type fakeWorker struct {
 	busy     bool // does not leave before its job is done
 	stubborn bool // does not end when it is released
 	told     []*workerpb.SuspectJob
-	refuses  error         // of Go
-	mute     bool          // says nothing when it is to register
-	went     bool          // Go was called
-	hold     workerpb.Hold // as Go said last
-	first    uint32        // how many slots, as Go said last
-	left     int           // slots that Set left it; 0: all
+	refuses  error              // of Go
+	mute     bool               // says nothing when it is to register
+	went     bool               // Go was called
+	hold     workerpb.Hold      // as Go said last
+	first    uint32             // how many slots, as Go said last
+	left     int                // slots that Set left it; 0: all
+	wasSet   *workerpb.Settings // what Set has told it
 	drained  bool
 	let      time.Time // when it was drained
 }
@@ -136,8 +139,58 @@ func (w *fakeWorker) Go(ctx context.Context, hold workerpb.Hold, slots uint32) e
 func (w *fakeWorker) Set(_ context.Context, s *workerpb.Settings) error {
 	w.fleet.log("set %s %d slots", w.name, len(s.GetSlots().GetSlots()))
 	w.mu.Lock()
-	w.left = len(s.GetSlots().GetSlots())
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	if s.GetSlots() != nil {
+		w.left = len(s.GetSlots().GetSlots())
+	}
+	if w.wasSet == nil {
+		w.wasSet = &workerpb.Settings{}
+	}
+	proto.Merge(w.wasSet, s)
+	if s.GetServers() != nil { // lists are replaced
+		w.wasSet.Servers = s.GetServers()
+	}
+	return nil
+}
+
+// settings are what Set has told the worker.
+func (w *fakeWorker) settings() *workerpb.Settings {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wasSet
+}
+
+func (w *fakeWorker) wasDrained() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.drained
+}
+
+func (w *fakeWorker) clear(flag *bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*flag = false
+}
+
+// readyEvent says that the first slot is registered.
+func readyEvent() *workerpb.Event {
+	return &workerpb.Event{Event: &workerpb.Event_Ready{Ready: &workerpb.Ready{Server: "127.0.0.1:4730", Registered: true}}}
+}
+
+// workersNow are those that were started so far.
+func (f *fakeFleet) workersNow() []*fakeWorker {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.workers)
+}
+
+func (w *fakeWorker) Pause(_ context.Context, functions ...string) error {
+	w.fleet.log("pause %s %v", w.name, functions)
+	return nil
+}
+
+func (w *fakeWorker) Resume(_ context.Context, functions ...string) error {
+	w.fleet.log("resume %s %v", w.name, functions)
 	return nil
 }
 
@@ -222,8 +275,9 @@ type fakeFleet struct {
 	begun time.Time
 	// prepare is called with each worker before it runs; an error is that of its
 	// start. May be nil.
-	prepare func(*fakeWorker) error
-	hello   chan struct{} // if not nil, starts end when it is closed
+	prepare  func(*fakeWorker) error
+	hello    chan struct{}       // if not nil, starts end when it is closed
+	memories func(pid int) int64 // may be nil
 
 	mu      sync.Mutex
 	workers []*fakeWorker
@@ -258,9 +312,7 @@ func bubble(t *testing.T, plan PoolPlan, prepare func(*fakeWorker) error, slow b
 		defer func() {
 			ask(f.pool, func() bool { f.pool.stop(t.Context()); return true })
 			loop.Wait()
-			if err := f.pool.cfg.records.close(); err != nil {
-				t.Error(err)
-			}
+			f.pool.closeRecords()
 		}()
 		body(f)
 	})
@@ -271,28 +323,50 @@ func newFakeFleet(t *testing.T, dir string, plan PoolPlan, prepare func(*fakeWor
 	if plan.Concurrency == 0 {
 		plan.Concurrency = 1
 	}
-	records, err := newRecordTable(filepath.Join(dir, "records"), plan.Slots+2*plan.Concurrency)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := &fakeFleet{t: t, begun: time.Now(), prepare: prepare}
 	emit := func(e Event) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.events = append(f.events, e)
 	}
-	servers := []string{"127.0.0.1:4730"}
-	f.pool = newPool(poolConfig{
-		plan: &plan, host: "web1", servers: servers, records: records,
+	reach := newServers(emit)
+	servers := reach.want([]string{"127.0.0.1:4730"})
+	tables := 0
+	pool, err := newPool(poolConfig{
+		host: "web1",
+		newRecords: func(n int) (*recordTable, error) {
+			tables++
+			return newRecordTable(filepath.Join(dir, fmt.Sprintf("records%d", tables)), n)
+		},
 		delay: func(int) time.Duration { return 0 },
-		start: f.start, note: func(string, time.Duration, *supervisor.Process) {}, forget: func(int) {},
+		note:  func(string, time.Duration, *supervisor.Process) {}, forget: func(int) {},
 		tell: func(ctx context.Context, function string, s *workerpb.Suspects, except process) {
 			tellPools(ctx, []*pool{f.pool}, function, s, except)
 		},
-		gate: newGate(100), ledger: newLedger(100), reach: newServers(servers, emit), emit: emit,
-		random: func() float64 { return 1 }, clock: f.clock, memory: func(int) int64 { return 0 },
-	})
+		gate: newGate(100), ledger: newLedger(100), reach: reach, emit: emit,
+		random: func() float64 { return 1 }, clock: f.clock,
+	}, f.edition(&plan, servers))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.pool = pool
 	return f
+}
+
+// edition is what fake workers are started from.
+func (f *fakeFleet) edition(plan *PoolPlan, servers []jobServer) *edition {
+	return &edition{
+		start: f.start, memory: func(pid int) int64 { return f.memory(pid) }, close: func() { f.log("close %s", plan.Hash) },
+		assigned: &assignment{plan: plan, numbers: number(nil, plan), servers: servers},
+	}
+}
+
+// memory is what processes have.
+func (f *fakeFleet) memory(pid int) int64 {
+	if f.memories == nil {
+		return 0
+	}
+	return f.memories(pid)
 }
 
 // clock is the fake time as job records keep it.
@@ -326,7 +400,7 @@ func (f *fakeFleet) start(ctx context.Context, launch host.Launch) (process, err
 }
 
 func (f *fakeFleet) record(w *fakeWorker, slot int) *jobrecord.Record {
-	r, err := f.pool.cfg.records.file.Record(int(w.request.GetSlots()[slot].GetRecord()))
+	r, err := f.pool.records.file.Record(int(w.request.GetSlots()[slot].GetRecord()))
 	if err != nil {
 		f.t.Fatal(err)
 	}

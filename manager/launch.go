@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"sync"
 
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/standalone"
@@ -9,64 +10,128 @@ import (
 
 // program is what the workers of a pool execute.
 type program struct {
-	path string
-	args []string
-	env  []string
+	path   string
+	source string // of which path is a private copy; empty if it is none
+	args   []string
+	env    []string
+}
+
+// shown is the path of the program for people.
+func (p program) shown() string {
+	if p.source != "" {
+		return p.source
+	}
+	return p.path
 }
 
 // starter starts a worker and returns when it has said hello.
 type starter func(context.Context, host.Launch) (process, error)
 
-// program is what the workers of a pool execute, and how they are started; ok is
-// false for those that cannot be run, see whyNot.
-func (m *Manager) program(pp *PoolPlan) (prog program, start starter, ok bool) {
-	switch pp.Kind {
-	case KindPlugin:
-		return program{path: pp.Program, env: m.env}, m.startWorker, true
-	case KindExec:
-		args := []string{ExecArg}
-		if pp.KeepGroup {
-			args = append(args, ExecKeepGroupArg)
-		}
-		return program{path: m.cfg.Self, args: args, env: m.env}, m.startWorker, true
-	case KindPHP:
-		php, err := m.php.get()
-		if err != nil {
-			return program{}, nil, false
-		}
-		path := pp.Program
-		if path == "" { // several files
-			path = m.php.where()
-		}
-		return program{path: path}, php.Start, true
-	case KindStandalone:
-		command := pp.Functions[0].Command
-		h := standalone.New(standalone.Config{
-			Supervisor: m.sup, Servers: m.servers, StartSeconds: pp.StartSeconds, StopSignal: pp.StopSignal,
-		})
-		start := func(ctx context.Context, launch host.Launch) (process, error) {
-			w, err := h.Start(ctx, launch)
-			if err != nil {
-				return nil, err
-			}
-			return w, nil
-		}
-		return program{path: pp.Program, args: command[min(1, len(command)):], env: m.env}, start, true
-	}
-	return program{}, nil, false
+// assembly makes editions for one reload: its PHP workers have one php in common that
+// they are forked from.
+type assembly struct {
+	manager *Manager
+	servers []jobServer
+
+	mu    sync.Mutex
+	php   phpGeneration // nil: none was needed yet
+	users int           // editions that are not closed
 }
 
-// renew is what makes the workers of a kind take their code from the disk anew; nil
-// where they always do. It is asked for once their program is known.
-func (m *Manager) renew(kind Kind) func(context.Context) error {
+// edition makes an edition for a plan, of what the disk holds. The error is that of an
+// interpreter that cannot be used; nothing has to be closed then.
+func (a *assembly) edition(ctx context.Context, plan *PoolPlan) (*edition, error) {
+	m := a.manager
+	e := &edition{memory: memoryOf(plan.Kind), close: func() {}, start: m.startWorker}
+	switch plan.Kind {
+	case KindPlugin:
+		e.program = program{path: plan.Program, env: m.env}
+		if plan.Run != "" {
+			e.program.path, e.program.source = plan.Run, plan.Program
+		}
+	case KindExec:
+		e.program = program{path: m.cfg.Self, args: []string{ExecArg}, env: m.env}
+		if plan.KeepGroup {
+			e.program.args = append(e.program.args, ExecKeepGroupArg)
+		}
+	case KindPHP:
+		return e, a.forPHP(ctx, e, plan)
+	case KindStandalone:
+		command := plan.Functions[0].Command
+		e.program = program{path: plan.Program, args: command[min(1, len(command)):], env: m.env}
+		e.start = startStandalone(standalone.New(standalone.Config{
+			Supervisor: m.sup, Servers: addresses(a.servers), StartSeconds: plan.StartSeconds, StopSignal: plan.StopSignal,
+		}))
+	}
+	return e, nil
+}
+
+// forPHP has the workers of an edition forked from the php of this reload.
+func (a *assembly) forPHP(ctx context.Context, e *edition, plan *PoolPlan) error {
+	h, err := a.manager.php.get()
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	if a.php == nil {
+		a.php = h.Generation()
+	}
+	a.users++
+	gen := a.php
+	a.mu.Unlock()
+	// What cannot be loaded now is told by the worker that cannot load it.
+	_ = gen.Warm(ctx, phpFilesOf(plan))
+	e.start = gen.Start
+	e.close = sync.OnceFunc(a.leave)
+	e.program.path = plan.Program
+	if e.program.path == "" { // several files
+		e.program.path = a.manager.php.where()
+	}
+	return nil
+}
+
+// leave is called for each edition that is closed.
+func (a *assembly) leave() {
+	a.mu.Lock()
+	a.users--
+	gen := a.php
+	over := a.users == 0
+	if over {
+		a.php = nil
+	}
+	a.mu.Unlock()
+	if over {
+		_ = gen.Close() // a process less: there is nothing to be done about an error
+	}
+}
+
+// phpFilesOf are the files that the workers of a plan load.
+func phpFilesOf(plan *PoolPlan) (files []PHPFile) {
+	for _, f := range plan.Functions {
+		files = append(files, PHPFile{Function: f.Name, Path: f.Program, Symbol: f.Symbol, Pear: f.Pear})
+	}
+	return files
+}
+
+func startStandalone(h *standalone.Host) starter {
+	return func(ctx context.Context, launch host.Launch) (process, error) {
+		w, err := h.Start(ctx, launch)
+		if err != nil {
+			return nil, err
+		}
+		return w, nil
+	}
+}
+
+// renewer makes editions that share nothing with others, for a pool whose workers could
+// not be started. Only PHP workers need that.
+func (m *Manager) renewer(kind Kind) maker {
 	if kind != KindPHP {
 		return nil
 	}
-	php, err := m.php.get()
-	if err != nil {
-		return nil
+	return func(ctx context.Context, plan *PoolPlan) (*edition, error) {
+		return (&assembly{manager: m, servers: m.jobServers()}).edition(ctx, plan)
 	}
-	return php.Renew
 }
 
 // whyNot says why workers of a kind are not run; nil where this version does not.

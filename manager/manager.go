@@ -1,16 +1,14 @@
 package manager
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,7 +16,6 @@ import (
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/gearclient"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
-	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
@@ -95,25 +92,31 @@ type Config struct {
 // workers that perform its function are told, and only then is the record free for
 // another worker.
 type Manager struct {
-	cfg     Config
-	env     []string
-	servers []string
-	sup     *supervisor.Supervisor
-	dir     *runDir
-	roster  *roster
-	host    *host.Host
-	php     *interpreter
-	ledger  *ledger
-	reach   *servers
-	events  *stream
-	keeper  *keeper // nil before Start, and if no state is kept; guarded by mu
+	cfg      Config
+	env      []string
+	sup      *supervisor.Supervisor
+	dir      *runDir
+	roster   *roster
+	host     *host.Host
+	php      *interpreter
+	ledger   *ledger
+	reach    *servers
+	events   *stream
+	gate     gate
+	tables   atomic.Int64 // of job records so far
+	controls *controls
+	keeper   *keeper // nil before Start, and if no state is kept; guarded by mu
 
-	background sync.WaitGroup // pool loops, and those that deal with leftovers
+	background sync.WaitGroup // pool loops, those that deal with leftovers, and the one that watches files
+
+	reloads turn     // of who changes the fleet
+	library *library // of who has that turn
 
 	mu       sync.Mutex
 	started  bool
-	plan     *Plan
-	pools    []*pool // of those that run
+	state    fleetState
+	pools    []*pool                     // of those that run; never changed, but replaced
+	inFleet  func(func(context.Context)) // calls with the context of the fleet, which ends when it has stopped; nil before Start
 	cancel   context.CancelFunc
 	stopping chan struct{} // closed when Stop was called
 	stopped  chan struct{} // closed when it is over
@@ -132,18 +135,15 @@ func New(cfg Config) (*Manager, error) {
 	m := &Manager{
 		cfg: cfg, env: workerEnv(cfg.Env), ledger: newLedger(maxSuspects),
 		events:   newStream(cfg.Logger, cfg.OnEvent, pastEvents),
-		stopping: make(chan struct{}), stopped: make(chan struct{}),
+		stopping: make(chan struct{}), stopped: make(chan struct{}), reloads: newTurn(),
 	}
-	for _, h := range cfg.Servers {
-		address, err := gearclient.NormalizeAddr(h)
-		if err != nil {
-			return nil, fmt.Errorf("create manager: %w", err)
-		}
-		if !slices.Contains(m.servers, address) {
-			m.servers = append(m.servers, address)
-		}
+	servers, err := normalized(cfg.Servers)
+	if err != nil {
+		return nil, fmt.Errorf("create manager: %w", err)
 	}
-	m.reach = newServers(m.servers, m.emit)
+	m.reach = newServers(m.emit)
+	m.gate, m.controls = gateOf(cfg, cfg.Settings), newControls()
+	m.state = fleetState{settings: cfg.Settings, servers: m.reach.want(servers)}
 	m.php = &interpreter{name: cfg.Settings.PHP(), open: m.openPHP}
 	if err := m.open(); err != nil {
 		m.close()
@@ -184,6 +184,20 @@ func workerEnv(env []string) []string {
 		key, _, _ := strings.Cut(entry, "=")
 		return slices.Contains(own, key)
 	})
+}
+
+// normalized are the addresses of job servers as host:port, none twice.
+func normalized(hosts []string) (servers []string, err error) {
+	for _, h := range hosts {
+		address, err := gearclient.NormalizeAddr(h)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(servers, address) {
+			servers = append(servers, address)
+		}
+	}
+	return servers, nil
 }
 
 // open makes what close gives back.
@@ -232,6 +246,20 @@ func (m *Manager) Describer() Describer { return describer{host: m.host, env: m.
 // manager is stopped.
 func (m *Manager) Inspector() Inspector { return m.php }
 
+// Supervisor is what starts and reaps the processes of the fleet, for reading a config in
+// PHP while it runs: there is one in a process. It is the manager's to stop.
+func (m *Manager) Supervisor() *supervisor.Supervisor { return m.sup }
+
+// Plan is a copy of what the fleet is to be, with what was scaled by hand; nil before
+// Start.
+func (m *Manager) Plan() *Plan {
+	plan := m.now().plan
+	if plan == nil {
+		return nil
+	}
+	return &Plan{Pools: slices.Clone(plan.Pools)}
+}
+
 // Dir is the runtime directory of this manager. It is removed by Stop.
 func (m *Manager) Dir() string { return m.dir.path }
 
@@ -261,55 +289,70 @@ func (m *Manager) Start(ctx context.Context) error {
 	if err := m.openState(); err != nil {
 		return fmt.Errorf("start manager: %w", err)
 	}
-	plan := m.cfg.Plan
-	if plan == nil {
-		var problems []config.Problem
-		plan, problems = m.MakePlan(ctx)
-		if ctx.Err() != nil {
-			problems = nil // of what could not be asked to its end
-		}
-		for _, p := range problems {
-			m.emit(ProblemFound{Problem: p})
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("start manager: %w", context.Cause(ctx))
-	}
-	return m.startFleet(context.WithoutCancel(ctx), plan)
-}
-
-// startFleet starts the pools of a plan, unless the manager was stopped meanwhile.
-func (m *Manager) startFleet(ctx context.Context, plan *Plan) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	select {
-	case <-m.stopping:
-		return fmt.Errorf("start manager: %w", errStopping)
-	default:
-	}
-	ctx, m.cancel = context.WithCancel(ctx)
-	m.plan = plan
-	for _, dead := range m.dir.deadRunDirs() {
-		m.background.Go(func() { leftovers(ctx, dead, m.emit) })
-	}
-	pools, err := m.makePools(plan)
-	if err != nil {
+	if err := m.startFleet(ctx); err != nil {
 		return fmt.Errorf("start manager: %w", err)
 	}
-	if len(pools) == 0 {
-		return m.nothingToRun()
-	}
-	m.pools = pools
-	started := FleetStarted{Dir: m.dir.path, Pools: len(m.pools), Servers: m.servers}
-	for _, p := range m.pools {
-		started.Workers += len(p.places)
-		started.Slots += p.cfg.plan.Slots
-	}
-	m.emit(started)
-	for _, p := range m.pools {
-		m.background.Go(func() { p.run(ctx) })
-	}
 	return nil
+}
+
+// startFleet starts the pools of the first plan, unless the manager was stopped
+// meanwhile.
+func (m *Manager) startFleet(ctx context.Context) error {
+	looking, cancel := m.untilStop(ctx)
+	defer cancel()
+	if err := m.reloads.enter(looking, m.stopping); err != nil {
+		return err
+	}
+	defer m.reloads.leave()
+	m.library = newLibrary(m.openStore(), m.Describer(), m.Inspector(), m.emit)
+	found := m.firstLook(looking)
+	if looking.Err() != nil {
+		return context.Cause(looking)
+	}
+	m.mu.Lock()
+	stopping := m.isStopping()
+	if !stopping {
+		fleet, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		m.cancel = cancel
+		m.inFleet = func(f func(context.Context)) { f(fleet) }
+	}
+	m.mu.Unlock()
+	if stopping {
+		return errStopping
+	}
+	m.inFleet(func(ctx context.Context) {
+		for _, dead := range m.dir.deadRunDirs() {
+			m.background.Go(func() { leftovers(ctx, dead, m.emit) })
+		}
+	})
+	if err := m.begin(found); err != nil {
+		return err
+	}
+	m.watch()
+	return nil
+}
+
+// untilStop ends with ctx, or when Stop is called.
+func (m *Manager) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-m.stopping:
+			cancel(errStopping)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// isStopping tells whether Stop was called.
+func (m *Manager) isStopping() bool {
+	select {
+	case <-m.stopping:
+		return true
+	default:
+		return false
+	}
 }
 
 // nothingToRun is the error of a fleet without workers. A php that is missing may be
@@ -321,56 +364,8 @@ func (m *Manager) nothingToRun() error {
 	return ErrNothingToRun
 }
 
-// makePools makes the pools whose workers can be run.
-func (m *Manager) makePools(plan *Plan) (pools []*pool, err error) {
-	defer func() {
-		if err != nil {
-			closeRecords(pools)
-		}
-	}()
-	g := newGate(cmp.Or(m.cfg.StartConcurrency, m.cfg.Settings.StartConcurrency()))
-	splay := m.cfg.Settings.InitialSpawnSplay()
-	before := 0 // workers of the pools before
-	for i := range plan.Pools {
-		pp := &plan.Pools[i]
-		if pp.Workers == 0 {
-			continue
-		}
-		prog, start, ok := m.program(pp)
-		if !ok {
-			m.emit(PoolNotRun{Pool: pp.Name, Kind: pp.Kind, Slots: pp.Slots, Err: m.whyNot(pp.Kind)})
-			continue
-		}
-		// Two workers of each pool may have a successor beside them.
-		path := filepath.Join(m.dir.path, fmt.Sprintf("records%d", i))
-		records, err := newRecordTable(path, pp.Slots+2*pp.Concurrency)
-		if err != nil {
-			return pools, err
-		}
-		first := before
-		before += pp.Workers
-		pools = append(pools, newPool(poolConfig{
-			plan: pp, program: prog, host: m.cfg.Hostname, servers: m.servers, records: records,
-			verbosity: m.cfg.Settings.Verbose(), maxData: m.cfg.Settings.MaxJobSize(),
-			delay: func(n int) time.Duration { return time.Duration(first+n) * splay },
-			start: start, renew: m.renew(pp.Kind), note: m.note, forget: m.roster.drop, tell: m.tell,
-			gate: g, ledger: m.ledger, reach: m.reach, emit: m.emit,
-			random: rand.Float64, clock: jobrecord.Now, memory: memoryOf(pp.Kind),
-		}))
-	}
-	return pools, nil
-}
-
-// closeRecords unmaps the records of pools that do not run, or no more. Their files
-// go with the runtime directory.
-func closeRecords(pools []*pool) {
-	for _, p := range pools {
-		_ = p.cfg.records.close() // shared memory: nothing is lost
-	}
-}
-
-// note writes a process into the roster for as long as it lives.
-func (m *Manager) note(worker string, grace time.Duration, proc *supervisor.Process) {
+// noteProcess writes a process into the roster for as long as it lives.
+func (m *Manager) noteProcess(worker string, grace time.Duration, proc *supervisor.Process) {
 	// An error costs only what a manager after this one knows.
 	_ = m.roster.add(rosterEntry{pid: proc.PID(), start: proc.StartTime(), grace: grace, name: worker})
 }
@@ -379,9 +374,7 @@ func (m *Manager) note(worker string, grace time.Duration, proc *supervisor.Proc
 // worker's of one of them, or none's. They look which it is themselves, since news that
 // follow each other closely may come in any order.
 func (m *Manager) noteStopped(proc *supervisor.Process) {
-	m.mu.Lock()
-	pools := m.pools
-	m.mu.Unlock()
+	pools := m.running()
 	for _, p := range pools {
 		p.post(func() { p.stopped(proc.PID(), proc.Stopped()) })
 	}
@@ -397,12 +390,10 @@ var ErrNotFailing = errors.New("no start of its workers has failed")
 // have failed, also in a pool that was given up. It does not wait for them. The error
 // is ErrNoPool or ErrNotFailing.
 func (m *Manager) Retry(function string) error {
-	m.mu.Lock()
-	pools := m.pools
-	m.mu.Unlock()
+	pools := m.running()
 	known, tried := false, false
 	for _, p := range pools {
-		if p.cfg.plan.Name != function && !p.performs(function) {
+		if !p.isFor(function) {
 			continue
 		}
 		known = true
@@ -422,41 +413,11 @@ func (m *Manager) Retry(function string) error {
 // first: of the live one of that name, nil if there is none. It blocks for no longer
 // than the pools take to look.
 func (m *Manager) LastLines(worker string) []string {
-	m.mu.Lock()
-	pools := m.pools
-	m.mu.Unlock()
+	pools := m.running()
 	for _, p := range pools {
 		if lines, _ := ask(p, func() []string { return p.lastLines(worker) }); lines != nil {
 			return lines
 		}
 	}
 	return nil
-}
-
-// Snapshot returns the fleet as it is now. It blocks for no longer than the pools
-// take to look at themselves.
-func (m *Manager) Snapshot() Snapshot {
-	m.mu.Lock()
-	plan, pools := m.plan, m.pools
-	m.mu.Unlock()
-	s := Snapshot{At: time.Now(), Servers: m.reach.status(m.servers)}
-	if plan == nil {
-		return s
-	}
-	status := map[*PoolPlan]PoolStatus{}
-	for _, p := range pools {
-		if st, ok := ask(p, p.status); ok {
-			status[p.cfg.plan] = st
-		} else {
-			status[p.cfg.plan] = p.final
-		}
-	}
-	for i := range plan.Pools {
-		st, ok := status[&plan.Pools[i]]
-		if !ok {
-			st = planned(&plan.Pools[i])
-		}
-		s.Pools = append(s.Pools, st)
-	}
-	return s
 }

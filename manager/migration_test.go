@@ -120,7 +120,7 @@ func TestMigrationOrder(t *testing.T) {
 	}
 	want := []string{
 		"c.ini:5: [a] priority = 1", "c.ini:4: [a] count = 2: 2 workers, all of its own",
-		"[GearmanManager] job_attempts: not set", "[GearmanManager] worker_initial_spawn_splay: not set", "[GearmanManager] kill_group: not set", "", "",
+		"[GearmanManager] job_attempts: not set", "[GearmanManager] worker_initial_spawn_splay: not set", "[GearmanManager] reload_config: not set", "[GearmanManager] kill_group: not set", "", "",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%q, want %q", got, want)

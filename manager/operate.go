@@ -3,6 +3,8 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/gearman-manager/gearman-manager/config"
 )
@@ -48,33 +50,162 @@ var (
 	ErrStandalone = errors.New("a standalone program takes its jobs by itself and cannot be paused, want it drained")
 	// ErrShared is the error of a Scale of a function that only a shared pool performs.
 	ErrShared = errors.New("only the shared pool performs the function, want that to be scaled, or a dedicated_count for the function")
+	// ErrSlots is the error of a Scale to a number that is none.
+	ErrSlots = fmt.Errorf("want 0 to %d slots", maxSlots)
 )
 
-// errNotYet is for the moment.
-var errNotYet = errors.New("not implemented")
-
-// Reload applies what has changed: it blocks until everything that can fail was tried and the changes have begun, not until the last worker
-// is replaced. Reloads are done one after another. The error is ErrNotRunning or what ended ctx; what is wrong with config or programs is in the
-// report.
-func (m *Manager) Reload(context.Context, ReloadRequest) (ReloadReport, error) {
-	return ReloadReport{}, errNotYet
+// Restart replaces the workers of a function, or of the pool of that name, of all with an empty name: each when its successor is
+// registered. They run what the disk holds by now. It returns how many are to be replaced and does not wait for them. The error is ErrNoPool or
+// ErrNotRunning.
+func (m *Manager) Restart(ctx context.Context, function string) (workers int, err error) {
+	if function != "" && len(m.poolsFor(function)) == 0 {
+		return 0, fmt.Errorf("restart %s: %w", function, m.orNotRunning(ErrNoPool))
+	}
+	_, err = m.reload(ctx, ReloadRequest{Code: true, Roll: true}, "restart", function)
+	if err != nil {
+		return 0, fmt.Errorf("restart: %w", err)
+	}
+	for _, p := range m.running() {
+		if (function == "" || p.isFor(function)) && !p.isLeaving() {
+			workers += p.plan().Workers
+		}
+	}
+	return workers, nil
 }
 
-// Restart replaces the workers of a function, or of the pool of that name, of all with an empty name: each when its successor is registered. It
-// returns how many are to be replaced and does not wait for them. The error is ErrNoPool or ErrNotRunning.
-func (m *Manager) Restart(context.Context, string) (workers int, err error) { return 0, errNotYet }
+// poolsFor are the pools of the plan that have a name, or perform the function of that name.
+func (m *Manager) poolsFor(function string) (pools []*PoolPlan) {
+	plan := m.now().plan
+	if plan == nil {
+		return nil
+	}
+	for i := range plan.Pools {
+		if p := &plan.Pools[i]; p.isFor(function) {
+			pools = append(pools, p)
+		}
+	}
+	return pools
+}
+
+// isFor tells whether a pool has a name, or performs the function of that name.
+func (p *PoolPlan) isFor(function string) bool {
+	return p.Name == function || slices.ContainsFunc(p.Functions, func(f FunctionPlan) bool { return f.Name == function })
+}
+
+// orNotRunning is err, or ErrNotRunning where there is no fleet.
+func (m *Manager) orNotRunning(err error) error {
+	if m.now().plan == nil || m.isStopping() {
+		return ErrNotRunning
+	}
+	return err
+}
 
 // Scale sets numbers of slots, all or none of them. They hold until the config changes, also for a manager started later. With 0 slots the workers
-// leave. It does not wait for workers. The error names the function and wraps ErrNoPool, ErrShared or ErrNotRunning.
-func (m *Manager) Scale(context.Context, []Scaling) error { return errNotYet }
+// leave. It does not wait for workers. The error names the function and wraps ErrNoPool, ErrShared, ErrSlots or ErrNotRunning.
+func (m *Manager) Scale(ctx context.Context, scalings []Scaling) error {
+	for _, s := range scalings {
+		if err := m.mayScale(s); err != nil {
+			return fmt.Errorf("scale %s: %w", s.Function, err)
+		}
+	}
+	return m.byHand(ctx, "scale", func() {
+		all := m.controls.scales()
+		for _, s := range scalings {
+			all[s.Function] = s.Slots
+		}
+		m.controls.setScales(all)
+	})
+}
+
+func (m *Manager) mayScale(s Scaling) error {
+	pools := m.poolsFor(s.Function)
+	switch {
+	case s.Slots < 0 || s.Slots > maxSlots:
+		return ErrSlots
+	case len(pools) == 0:
+		return m.orNotRunning(ErrNoPool)
+	case !slices.ContainsFunc(pools, func(p *PoolPlan) bool { return p.Name == s.Function }):
+		return ErrShared
+	}
+	return nil
+}
 
 // Pause has workers stay and take no jobs of a function, also those started later, until Resume. It blocks until all have been told. The error
 // wraps ErrNoPool, ErrStandalone or ErrNotRunning.
-func (m *Manager) Pause(context.Context, string) error { return errNotYet }
+func (m *Manager) Pause(ctx context.Context, function string) error {
+	pools := m.poolsFor(function)
+	if len(pools) == 0 {
+		return fmt.Errorf("pause %s: %w", function, m.orNotRunning(ErrNoPool))
+	}
+	for _, p := range pools {
+		if p.Kind == KindStandalone {
+			return fmt.Errorf("pause %s: %w", function, ErrStandalone)
+		}
+	}
+	if err := m.byHand(ctx, "pause", func() { m.controls.setPaused(function) }); err != nil {
+		return fmt.Errorf("pause %s: %w", function, err)
+	}
+	return m.toldAll(ctx, function)
+}
 
 // Drain has the workers of a function leave when their jobs in hand are done, and starts none until Resume. In a shared pool the function is
 // paused. It does not wait for workers. The error wraps ErrNoPool or ErrNotRunning.
-func (m *Manager) Drain(context.Context, string) error { return errNotYet }
+func (m *Manager) Drain(ctx context.Context, function string) error {
+	if len(m.poolsFor(function)) == 0 {
+		return fmt.Errorf("drain %s: %w", function, m.orNotRunning(ErrNoPool))
+	}
+	return m.byHand(ctx, "drain", func() { m.controls.setDrained(function) })
+}
 
 // Resume ends Pause and Drain of a function. The error wraps ErrNoPool or ErrNotRunning.
-func (m *Manager) Resume(context.Context, string) error { return errNotYet }
+func (m *Manager) Resume(ctx context.Context, function string) error {
+	if len(m.poolsFor(function)) == 0 && !slices.Contains(m.paused(), function) {
+		return fmt.Errorf("resume %s: %w", function, m.orNotRunning(ErrNoPool))
+	}
+	if err := m.byHand(ctx, "resume", func() { m.controls.release(function) }); err != nil {
+		return fmt.Errorf("resume %s: %w", function, err)
+	}
+	return m.toldAll(ctx, function)
+}
+
+// byHand changes what is set by hand, and then the fleet: config and programs are as they were found last.
+func (m *Manager) byHand(ctx context.Context, reason string, set func()) error {
+	if err := m.reloads.enter(ctx, m.stopping); err != nil {
+		return notRunning(err)
+	}
+	defer m.reloads.leave()
+	was := m.now()
+	if was.plan == nil {
+		return ErrNotRunning
+	}
+	set()
+	f := m.keepServers(found{
+		settings: was.settings, programs: was.programs, noted: was.noted, problems: was.reload.Problems, refused: was.reload.Refused,
+	}, was)
+	f.plan, _ = NewPlan(f.settings, f.programs)
+	m.hold(f.plan)
+	changes, err := m.apply(f, nil)
+	if err != nil {
+		return notRunning(err)
+	}
+	m.note(f, len(changes) > 0)
+	m.emit(Reloaded{Reason: reason, Changes: len(changes)})
+	return nil
+}
+
+// toldAll waits until the workers that perform a function know what they have been told.
+func (m *Manager) toldAll(ctx context.Context, function string) error {
+	for _, p := range m.running() {
+		if !p.isFor(function) {
+			continue
+		}
+		told, _ := ask(p, p.whenTold)
+		select {
+		case <-told: // or the pool has ended, and it is nil
+		case <-p.done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -27,6 +29,8 @@ type process interface {
 	Kill() error
 	Go(ctx context.Context, hold workerpb.Hold, slots uint32) error
 	Set(ctx context.Context, settings *workerpb.Settings) error
+	Pause(ctx context.Context, functions ...string) error
+	Resume(ctx context.Context, functions ...string) error
 	Drain(ctx context.Context, reason string) error
 	Suspect(ctx context.Context, suspects *workerpb.Suspects) error
 	Ping(ctx context.Context) error
@@ -34,21 +38,16 @@ type process interface {
 
 // poolConfig is what a pool works with.
 type poolConfig struct {
-	plan    *PoolPlan
-	program program
-	host    string   // name of this machine, for client ids
-	servers []string // in the order of their numbers in job records
-	// verbosity and maxData are told to the workers.
-	verbosity int
-	maxData   int64
-	records   *recordTable
+	host string // name of this machine, for client ids
+	// newRecords makes a table of so many job records.
+	newRecords func(n int) (*recordTable, error)
 	// delay is when the first worker of the n-th place is started, seen from the
 	// start of the pool.
 	delay func(n int) time.Duration
 
-	start starter
-	// renew makes start take what the disk holds by now; nil where it does so anyway.
-	renew func(context.Context) error
+	// renew makes an edition that takes what the disk holds by now; nil where every
+	// start does so anyway.
+	renew maker
 	// note is told each process that exists, so that a later manager knows it.
 	note   func(worker string, grace time.Duration, proc *supervisor.Process)
 	forget func(pid int)
@@ -59,9 +58,6 @@ type poolConfig struct {
 	emit   func(Event)
 	random func() float64       // 0 ≤ x < 1
 	clock  func() time.Duration // the clock of job records
-	// memory is how many bytes of memory a process has of its own; 0 if that is not
-	// known.
-	memory func(pid int) int64
 }
 
 // pool keeps the workers of one PoolPlan running. One goroutine, run, owns
@@ -73,13 +69,30 @@ type pool struct {
 	final   PoolStatus     // valid then
 	helpers sync.WaitGroup // goroutines that start workers and speak to them
 
+	now       atomic.Pointer[PoolPlan] // of edition, for everyone
+	edition   *edition                 // what workers are started from
+	trial     *trial                   // what they are to be replaced by, while that is tried; usually nil
+	old       []*edition               // that some worker has still
+	fault     string                   // why what was wanted is not what runs; empty if it is
+	functions functionTable
+	records   *recordTable
+	before    []*recordTable // that some worker has still
+	past      counters       // of tables that are no more
+
 	places   []*place
-	bench    *place // of the standby; it is none of the plan's
+	removed  []*place // that are no more, with workers that leave
+	bench    *place   // of the standby; it is none of the plan's
 	stopping bool
-	hurry    int // how often it was told to hurry; see hurryGrace
-	pending  int // deaths whose jobs are being told
-	retry    retry
-	pingAt   time.Time
+	leaves   bool // it is not in the plan any more, and ends when its workers have
+
+	goes       atomic.Bool     // it is to leave, or does
+	registered chan struct{}   // closed when a slot is registered with a job server
+	wanted     poolChange      // as it was changed last
+	waiting    []chan struct{} // closed when no worker is being told anything
+	hurry      int             // how often it was told to hurry; see hurryGrace
+	pending    int             // deaths whose jobs are being told
+	retry      retry
+	pingAt     time.Time
 }
 
 // place is one of the workers that the plan wants, and what it has in the way of
@@ -96,21 +109,35 @@ type place struct {
 	since       time.Time
 }
 
-func newPool(cfg poolConfig) *pool {
+// newPool makes a pool whose workers are started from an edition. The caller closes its
+// records when it has ended.
+func newPool(cfg poolConfig, first *edition) (*pool, error) {
+	plan := first.assigned.plan
+	records, err := cfg.newRecords(recordsFor(plan))
+	if err != nil {
+		return nil, err
+	}
 	p := &pool{
 		cfg: cfg, inbox: make(chan func(), 64), done: make(chan struct{}),
-		bench: &place{slots: cfg.plan.Concurrency},
+		edition: first, records: records, bench: &place{slots: plan.Concurrency}, registered: make(chan struct{}),
+		wanted: poolChange{plan: plan, maxData: first.assigned.maxData},
 	}
+	p.learn(first.assigned)
 	started := time.Now()
-	for left := cfg.plan.Slots; left > 0; left -= cfg.plan.Concurrency {
-		p.places = append(p.places, &place{
-			slots:     min(cfg.plan.Concurrency, left),
-			notBefore: started.Add(cfg.delay(len(p.places))),
-		})
+	for _, slots := range sizes(plan) {
+		p.places = append(p.places, &place{slots: slots, notBefore: started.Add(cfg.delay(len(p.places)))})
 	}
 	p.pingAt = nextPing(started)
-	return p
+	return p, nil
 }
+
+// isLeaving tells whether the pool is not in the plan any more. It may be called from any
+// goroutine.
+func (p *pool) isLeaving() bool { return p.goes.Load() }
+
+// plan is what the pool runs. It may be called from any goroutine; the plan never
+// changes.
+func (p *pool) plan() *PoolPlan { return p.now.Load() }
 
 // run is the pool's loop. It ends when the pool was told to stop and nothing is
 // left of it. ctx is the end of everything that outlives the loop's patience: it
@@ -121,7 +148,10 @@ func (p *pool) run(ctx context.Context) {
 	for !p.over() {
 		p.guard(func() {
 			p.fill(ctx)
+			p.roll(ctx)
 			p.handOver(ctx)
+			p.sync(ctx)
+			p.answerWaiting()
 		})
 		if next := p.nextDeadline(); next.IsZero() {
 			timer.Stop()
@@ -145,7 +175,7 @@ func (p *pool) run(ctx context.Context) {
 func (p *pool) guard(f func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.cfg.emit(InternalError{Where: "pool " + p.cfg.plan.Name, Panic: fmt.Sprint(v), Stack: string(debug.Stack())})
+			p.cfg.emit(InternalError{Where: "pool " + p.plan().Name, Panic: fmt.Sprint(v), Stack: string(debug.Stack())})
 		}
 	}()
 	f()
@@ -153,7 +183,7 @@ func (p *pool) guard(f func()) {
 
 // over tells whether the loop has nothing left to do.
 func (p *pool) over() bool {
-	return p.stopping && p.pending == 0 && len(p.workers()) == 0
+	return (p.stopping || p.leaves) && p.pending == 0 && len(p.workers()) == 0
 }
 
 // post has the loop call f. It waits while the loop is behind, and does nothing
@@ -186,23 +216,32 @@ func ask[T any](p *pool, f func() T) (result T, ok bool) {
 // workers returns all workers that have not exited, the standby last.
 func (p *pool) workers() []*worker {
 	var all []*worker
-	for _, pl := range p.places {
+	for pl := range p.allPlaces() {
 		all = append(all, pl.leaving...)
 		if pl.worker != nil {
 			all = append(all, pl.worker)
 		}
 	}
-	all = append(all, p.bench.leaving...)
-	if p.bench.worker != nil {
-		all = append(all, p.bench.worker)
-	}
 	return all
+}
+
+// allPlaces are the places of the plan, those that are no more, and the standby's.
+func (p *pool) allPlaces() iter.Seq[*place] {
+	return func(yield func(*place) bool) {
+		for _, places := range [][]*place{p.places, p.removed, {p.bench}} {
+			for _, pl := range places {
+				if !yield(pl) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // fill starts workers for places that have none and may have one now, and a standby
 // if there is to be one.
 func (p *pool) fill(ctx context.Context) {
-	if p.stopping {
+	if p.stopping || p.leaves {
 		return
 	}
 	now := time.Now()
@@ -232,8 +271,11 @@ func (p *pool) tryLaunch(ctx context.Context, pl *place, now time.Time) {
 	if p.retry.gaveUp || now.Before(p.startAt(pl)) || p.probing() {
 		return
 	}
-	if records, ok := p.cfg.records.take(pl.slots); ok {
-		p.launch(ctx, pl, records)
+	if p.spare() < pl.slots {
+		return
+	}
+	if records, ok := p.records.take(pl.slots); ok {
+		p.launch(ctx, pl, p.edition, records)
 	}
 }
 
@@ -241,7 +283,7 @@ func (p *pool) tryLaunch(ctx context.Context, pl *place, now time.Time) {
 // not among taken. Workers have numbers as their first slots would have if each had
 // as many slots as any.
 func (p *pool) number(taken map[int]bool) int {
-	for first := 1; ; first += p.cfg.plan.Concurrency {
+	for first := 1; ; first += p.plan().Concurrency {
 		if !taken[first] {
 			return first
 		}
@@ -295,8 +337,9 @@ func sooner(next *time.Time, t time.Time) {
 // have not before something else happens.
 func (p *pool) nextDeadline() time.Time {
 	var next time.Time
-	if !p.stopping {
+	if !p.stopping && !p.leaves {
 		p.nextStart(&next)
+		p.nextRoll(&next)
 		sooner(&next, p.pingAt)
 	}
 	for _, w := range p.workers() {
@@ -304,6 +347,7 @@ func (p *pool) nextDeadline() time.Time {
 		sooner(&next, w.watchAt)
 		sooner(&next, w.stoppedUntil)
 		sooner(&next, w.patience)
+		sooner(&next, w.movesAt)
 		if p.retry.failures > 0 {
 			sooner(&next, w.provenAt)
 		}
@@ -317,7 +361,7 @@ func (p *pool) nextStart(next *time.Time) {
 	if p.retry.gaveUp || p.probing() {
 		return
 	}
-	room := len(p.cfg.records.free)
+	room := p.spare()
 	for _, pl := range p.places {
 		if pl.worker == nil && room >= pl.slots {
 			sooner(next, p.startAt(pl))
@@ -354,6 +398,9 @@ func (p *pool) tick(ctx context.Context, now time.Time) {
 		}
 		if due(w.stoppedUntil, now) {
 			p.stoppedTooLong(w)
+		}
+		if due(w.movesAt, now) {
+			w.movesAt = time.Time{} // sync looks at it
 		}
 	}
 	if due(p.pingAt, now) {

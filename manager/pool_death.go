@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -15,7 +16,7 @@ import (
 func (p *pool) exited(ctx context.Context, w *worker) {
 	now := time.Now()
 	jobs := p.inHand(w)
-	count := p.cfg.records.count(w.records).minus(w.base)
+	count := w.table.count(w.records).minus(w.base)
 	w.state, _ = w.state.next(triggerExit)
 	p.vacate(w, cmp.Or(w.retired, "crash"))
 	p.cfg.forget(w.pid)
@@ -28,17 +29,20 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 		ready: true, planned: w.retired != "", killed: w.killed, hadJob: count.begun > 0, jobs: len(jobs), uptime: now.Sub(w.ready),
 		least: p.proves(),
 	}) {
-		p.failed(w, now)
+		if !p.failedTrial(w, errors.New(w.proc.Exit().String())) {
+			p.failed(w, now)
+		}
 	} else {
 		p.proven(w)
 	}
+	p.untried(w)
 	if w.retired == "" {
 		w.place.notBefore = w.launched.Add(restartSpacing)
 	}
 	exit := p.report(w, jobs, count, now)
 	p.giveUp(now, errors.New(exit))
 	cause := fmt.Sprintf("worker %s %s", w.name, exit)
-	p.settle(ctx, charges(hands(jobs), w.killed, w.retired, cause), func() { p.cfg.records.give(w.records) })
+	p.settle(ctx, charges(hands(jobs), w.killed, w.retired, cause), func() { p.free(w) })
 }
 
 // settle accounts for the jobs of a worker that is dead, if any are charged, and
@@ -56,7 +60,7 @@ func (p *pool) report(w *worker, jobs []recordedJob, count counters, now time.Ti
 	e := WorkerExited{
 		Worker: w.name, PID: w.pid, Exit: w.proc.Exit(), Uptime: now.Sub(w.ready),
 		Done: count.done, Failed: count.failed, Retired: w.retired, Killed: string(w.killed),
-		CountsUnknown: !p.holds(), ReplacedBy: p.successor(w), Final: p.stopping || p.exhausted(),
+		CountsUnknown: !p.holds(), ReplacedBy: p.successor(w), Final: p.stopping || p.leaves || p.exhausted() || slices.Contains(p.removed, w.place),
 	}
 	e.OOM = e.Exit.OOM
 	if w.left && e.Retired == "" {
@@ -157,10 +161,14 @@ func (p *pool) audience(except process) []process {
 	return procs
 }
 
-// performs tells whether the pool performs a function. It reads nothing that
-// changes.
+// isFor tells whether the pool has a name, or performs the function of that name. It may
+// be called from any goroutine.
+func (p *pool) isFor(name string) bool { return p.plan().Name == name || p.performs(name) }
+
+// performs tells whether the pool performs a function. It may be called from any
+// goroutine.
 func (p *pool) performs(function string) bool {
-	for _, f := range p.cfg.plan.Functions {
+	for _, f := range p.plan().Functions {
 		if f.Name == function {
 			return true
 		}

@@ -29,6 +29,14 @@ func (p *pool) heard(ctx context.Context, w *worker, event *workerpb.Event) {
 		p.hasLeft(w)
 	case *workerpb.Event_Log:
 		p.cfg.emit(WorkerLogged{Worker: w.name, PID: w.pid, Log: e.Log})
+	case *workerpb.Event_SlowJob:
+		job := e.SlowJob.GetJob()
+		p.cfg.emit(JobSlow{
+			Worker: w.name, PID: w.pid, Function: e.SlowJob.GetFunction(), Server: job.GetServer(), Handle: job.GetHandle(), Unique: job.GetUnique(),
+			Took:     time.Duration(e.SlowJob.GetTookMs()) * time.Millisecond, //nolint:gosec // a time that has passed
+			Workload: int64(e.SlowJob.GetWorkloadBytes()),                     //nolint:gosec // a size
+			Failed:   e.SlowJob.GetFailed(),
+		})
 	case *workerpb.Event_JobCrashed:
 		p.jobCrashed(ctx, w, e.JobCrashed)
 	case *workerpb.Event_Undelivered:
@@ -65,6 +73,11 @@ func (p *pool) slotReady(w *worker, e *workerpb.Ready) {
 	if registered || !e.GetRegistered() {
 		return
 	}
+	select {
+	case <-p.registered:
+	default:
+		close(p.registered)
+	}
 	p.cfg.emit(SlotConnected{Worker: w.name, PID: w.pid, Slot: w.first + int(e.GetSlot()), Server: e.GetServer()})
 }
 
@@ -98,7 +111,7 @@ func (p *pool) retiring(w *worker, e *workerpb.Retiring) {
 	if !ok {
 		return // it answers our own drain
 	}
-	w.state, w.retired = state, e.GetReason()
+	w.state, w.retired, w.rolls = state, e.GetReason(), false
 	p.cfg.emit(WorkerRetiring{Worker: w.name, PID: w.pid, Reason: e.GetReason(), Detail: e.GetDetail()})
 	if hasGrace(e.GetReason()) {
 		w.drained = time.Now()

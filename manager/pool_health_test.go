@@ -123,7 +123,7 @@ func TestWorkerWithTooMuchMemoryIsKilled(t *testing.T) {
 	plan.MaxMemoryHard = 100 << 20
 	runPool(t, plan, nil, func(f *fakeFleet) {
 		grown := int64(0)
-		f.pool.cfg.memory = func(int) int64 { return grown }
+		f.memories = func(int) int64 { return grown }
 		w := f.worker("resize/1")
 		ask(f.pool, func() bool { grown = 200 << 20; return true })
 		pass(time.Minute)
@@ -200,7 +200,7 @@ func TestStandaloneWithTooMuchMemoryIsKilled(t *testing.T) {
 	runPool(t, plan, nil, func(f *fakeFleet) {
 		pass(time.Minute)
 		ask(f.pool, func() bool {
-			f.pool.cfg.memory = func(pid int) int64 { return 200 << 20 * int64(1-(pid-1000)) }
+			f.memories = func(pid int) int64 { return 200 << 20 * int64(1-(pid-1000)) }
 			return true
 		})
 		pass(standaloneMemoryEvery)

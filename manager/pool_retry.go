@@ -69,12 +69,12 @@ func (p *pool) giveUp(now time.Time, last error) {
 	p.retry.gaveUp = true
 	p.retry.stamp = p.programStamp()
 	p.retry.lookAt = now.Add(lookEvery)
-	p.cfg.emit(PoolFailed{Pool: p.cfg.plan.Name, Failures: p.retry.failures, Err: last})
+	p.cfg.emit(PoolFailed{Pool: p.plan().Name, Failures: p.retry.failures, Err: last})
 }
 
 // exhausted tells whether as many starts in a row have failed as may.
 func (p *pool) exhausted() bool {
-	most := p.cfg.plan.StartRetries
+	most := p.plan().StartRetries
 	return most > 0 && p.retry.failures > most
 }
 
@@ -109,22 +109,27 @@ func (p *pool) startAnew(ctx context.Context) {
 		p.forgetFailures(reason)
 		return
 	}
+	plan := p.plan()
 	p.helpers.Go(func() {
-		if p.cfg.renew(ctx) == nil { // else nothing is started any more
-			p.post(func() { p.forgetFailures(reason) })
+		if fresh, err := p.cfg.renew(ctx, plan); err == nil { // else nothing is started any more
+			p.post(func() {
+				fresh.assigned = p.edition.assigned
+				p.adopt(fresh)
+				p.forgetFailures(reason)
+			})
 		}
 	})
 }
 
 func (p *pool) forgetFailures(reason string) {
 	p.retry = retry{since: p.retry.since}
-	p.cfg.emit(PoolRetried{Pool: p.cfg.plan.Name, Reason: reason})
+	p.cfg.emit(PoolRetried{Pool: p.plan().Name, Reason: reason})
 }
 
 // programStamp changes when a file does that the pool runs.
 func (p *pool) programStamp() string {
-	paths := []string{p.cfg.program.path}
-	for _, f := range p.cfg.plan.Functions {
+	paths := []string{p.edition.program.path}
+	for _, f := range p.plan().Functions {
 		paths = append(paths, f.Program)
 	}
 	var stamp strings.Builder
@@ -152,7 +157,7 @@ func (p *pool) proves() time.Duration {
 	if !p.holds() {
 		return 0
 	}
-	return p.cfg.plan.StartSeconds
+	return p.plan().StartSeconds
 }
 
 // proven notes that a worker works.

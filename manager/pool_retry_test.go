@@ -75,7 +75,10 @@ func TestFailedPoolIsTriedByHand(t *testing.T) {
 		pass(time.Minute)
 		tries, renewed := f.tried(), 0
 		ask(f.pool, func() bool {
-			f.pool.cfg.renew = func(context.Context) error { renewed += 10 * (f.tried() - tries); renewed++; return nil }
+			f.pool.cfg.renew = func(_ context.Context, plan *PoolPlan) (*edition, error) {
+				renewed += 10*(f.tried()-tries) + 1
+				return f.edition(plan, nil), nil
+			}
 			return true
 		})
 		again, _ := ask(f.pool, func() bool { return f.pool.tryAgain("somebody said so") })

@@ -67,12 +67,12 @@ func (p *pool) standbyAt() time.Time {
 
 // holds tells whether workers of the pool can be held back. A standalone worker
 // takes jobs from its start on.
-func (p *pool) holds() bool { return p.cfg.plan.Kind != KindStandalone }
+func (p *pool) holds() bool { return p.plan().Kind != KindStandalone }
 
 // always tells whether a worker of the pool may retire at any moment.
 func (p *pool) always() bool {
-	runs := p.cfg.plan.MaxRuns > 0 && p.cfg.plan.Kind != KindExec // whose jobs are processes of their own
-	return runs || p.cfg.plan.MaxMemory > 0
+	runs := p.plan().MaxRuns > 0 && p.plan().Kind != KindExec // whose jobs are processes of their own
+	return runs || p.plan().MaxMemory > 0
 }
 
 // promote gives a place to the standby, if there is one that stays.
@@ -105,18 +105,23 @@ func (p *pool) mayPromote(pl *place) bool {
 
 // fit takes those slots from a worker that its place does not have.
 func (p *pool) fit(ctx context.Context, w *worker) {
-	if w.size() == w.place.slots {
-		return
+	if w.size() <= w.place.slots {
+		return // sync gives it more
 	}
-	w.slots = w.slots[:w.place.slots]
-	list := &workerpb.SlotList{Slots: requestSlots(p.cfg.host, p.cfg.plan.Name, w.first, w.records[:w.size()])}
+	p.shrink(w)
+	list := p.slotList(w)
 	p.inTurn(ctx, w, func(ctx context.Context) error {
 		return w.proc.Set(ctx, &workerpb.Settings{Slots: list})
 	})
 }
 
+// slotList puts the slots of a worker into the words of the contract.
+func (p *pool) slotList(w *worker) *workerpb.SlotList {
+	return &workerpb.SlotList{Slots: requestSlots(p.cfg.host, p.plan().Name, w.first, w.records[:w.size()])}
+}
+
 // size is how many slots the worker has to use. It may have more records.
-func (w *worker) size() int { return len(w.slots) }
+func (w *worker) size() int { return w.used }
 
 // handOver tells workers how far they may go by now, and lets those go that have
 // been replaced.
@@ -129,7 +134,7 @@ func (p *pool) handOver(ctx context.Context) {
 		p.release(ctx, w, &sums)
 	}
 	for _, w := range p.held(workerpb.Hold_HOLD_CONNECTED) {
-		if sums.registered+w.size() > p.cfg.plan.Slots+p.cfg.plan.Concurrency {
+		if sums.registered+w.size() > p.plan().Slots+p.surplus() {
 			break
 		}
 		sums.registered += w.size()
@@ -157,7 +162,7 @@ func (p *pool) handingOver() bool {
 func (p *pool) held(hold workerpb.Hold) (held []*worker) {
 	for _, pl := range p.places {
 		w := pl.worker
-		if w == nil || w.proc == nil || w.telling || w.open == w.size() {
+		if w == nil || w.proc == nil || w.telling() || w.open >= w.size() {
 			continue
 		}
 		if (w.hold == workerpb.Hold_HOLD_CONNECTED) == (hold == workerpb.Hold_HOLD_CONNECTED) {
@@ -194,7 +199,7 @@ func (w *worker) taking() int {
 		return 0
 	}
 	n := 0
-	for _, s := range w.slots {
+	for _, s := range w.slots[:w.used] {
 		if !s.rested {
 			n++
 		}
@@ -205,7 +210,7 @@ func (w *worker) taking() int {
 // release lets as many slots of a worker take jobs as there is room for, and tells
 // whether there was any.
 func (p *pool) release(ctx context.Context, w *worker, sums *slotSums) bool {
-	more := min(p.cfg.plan.Slots-sums.taking, w.size()-w.open)
+	more := min(p.plan().Slots-sums.taking, w.size()-w.open)
 	if more <= 0 {
 		return false
 	}
@@ -226,13 +231,23 @@ func (p *pool) tellHold(ctx context.Context, w *worker, hold workerpb.Hold, n in
 }
 
 // inTurn makes one of the calls that have to arrive in the order in which they are
-// made: there is none while telling is set.
+// made.
 func (p *pool) inTurn(ctx context.Context, w *worker, call func(context.Context) error) {
-	w.telling = true
-	p.call(ctx, w, func(ctx context.Context) error {
-		err := call(ctx)
+	w.calls = append(w.calls, call)
+	if len(w.calls) == 1 {
+		p.nextInTurn(ctx, w)
+	}
+}
+
+// nextInTurn makes the first of these calls, and then the others.
+func (p *pool) nextInTurn(ctx context.Context, w *worker) {
+	call := w.calls[0]
+	p.call(ctx, w, func(timed context.Context) error {
+		err := call(timed)
 		p.post(func() {
-			w.telling = false
+			if w.calls = w.calls[1:]; len(w.calls) > 0 {
+				p.nextInTurn(ctx, w)
+			}
 			if err != nil && !errors.Is(err, host.ErrEnded) { // it would be held for ever
 				p.kill(w, killUnresponsive, err.Error())
 			}
@@ -241,12 +256,18 @@ func (p *pool) inTurn(ctx context.Context, w *worker, call func(context.Context)
 	})
 }
 
+// telling tells whether a call is being made, or waits for its turn.
+func (w *worker) telling() bool { return len(w.calls) > 0 }
+
 // letGo drains the workers that rest and have been replaced, and those that cannot
 // be: their functions are not performed, and are not to look as if they were.
 func (p *pool) letGo(ctx context.Context) {
 	for _, pl := range append(p.places, p.bench) {
 		for _, w := range pl.leaving {
-			if w.rests && !w.letGo && (pl == p.bench || p.replaced(w, pl.worker)) {
+			switch {
+			case w.rolls && p.takesOver(pl.worker, w):
+				p.dismiss(ctx, w, retireReload)
+			case w.rests && !w.letGo && (pl == p.bench || p.replaced(w, pl.worker)):
 				p.drainRested(ctx, w)
 			}
 		}
@@ -257,7 +278,7 @@ func (p *pool) letGo(ctx context.Context) {
 // soon.
 func (p *pool) replaced(w, successor *worker) bool {
 	switch {
-	case successor == nil && w.waited && w.restsAll() && len(p.cfg.records.free) < w.place.slots && p.longLastJob():
+	case successor == nil && w.waited && w.restsAll() && p.spare() < w.place.slots && p.longLastJob():
 		return true // else it would rest until workers with long jobs end
 	case successor == nil || successor.proc == nil:
 		return p.retry.failures > 0
@@ -266,7 +287,7 @@ func (p *pool) replaced(w, successor *worker) bool {
 	case successor.waited:
 		return true
 	}
-	for i := range w.slots {
+	for i := range w.slots[:w.used] {
 		for server := range w.slots[i].connected {
 			if i >= successor.size() || !successor.slots[i].connected[server] {
 				return false
@@ -298,7 +319,7 @@ func (p *pool) drainRested(ctx context.Context, w *worker) {
 
 // restsAll tells whether no slot has a job in hand any more.
 func (w *worker) restsAll() bool {
-	for _, s := range w.slots {
+	for _, s := range w.slots[:w.used] {
 		if !s.rested {
 			return false
 		}

@@ -253,7 +253,7 @@ func (s *storm) wantPlan() {
 	ready, open := 0, 0
 	ask(s.f.pool, func() bool {
 		for _, pl := range s.f.pool.places {
-			if w := pl.worker; w != nil && w.state == StateReady && !w.telling && len(pl.leaving) == 0 {
+			if w := pl.worker; w != nil && w.state == StateReady && !w.telling() && len(pl.leaving) == 0 {
 				ready++
 				open += w.open
 			}

@@ -463,7 +463,7 @@ func TestTornRecord(t *testing.T) {
 	runPool(t, onePlan(1), nil, func(f *fakeFleet) {
 		w := f.worker("resize/1")
 		w.begin("H:a:1")
-		file, err := os.OpenFile(f.pool.cfg.records.file.Path(), os.O_RDWR, 0)
+		file, err := os.OpenFile(f.pool.records.file.Path(), os.O_RDWR, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

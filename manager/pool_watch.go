@@ -59,8 +59,8 @@ func (p *pool) planWatch(w *worker, now time.Time) {
 		return
 	}
 	next, ok := p.shortestTimeout()
-	limited := p.cfg.plan.MaxMemoryHard > 0 && p.cfg.plan.Kind != KindExec // whose jobs have memory of their own
-	if !p.holds() {                                                        // which jobs it has is not known
+	limited := p.plan().MaxMemoryHard > 0 && p.plan().Kind != KindExec // whose jobs have memory of their own
+	if !p.holds() {                                                    // which jobs it has is not known
 		if limited {
 			w.watchAt = now.Add(standaloneMemoryEvery)
 		}
@@ -86,11 +86,11 @@ func (p *pool) planWatch(w *worker, now time.Time) {
 
 // tooLarge kills a worker that has more memory than it may.
 func (p *pool) tooLarge(w *worker) bool {
-	limit := p.cfg.plan.MaxMemoryHard
-	if limit <= 0 || p.cfg.plan.Kind == KindExec || w.proc == nil {
+	limit := p.plan().MaxMemoryHard
+	if limit <= 0 || p.plan().Kind == KindExec || w.proc == nil {
 		return false
 	}
-	memory := p.cfg.memory(w.pid)
+	memory := w.edition.memory(w.pid)
 	if memory <= limit {
 		return false
 	}
@@ -99,7 +99,7 @@ func (p *pool) tooLarge(w *worker) bool {
 }
 
 func (p *pool) shortestTimeout() (shortest time.Duration, ok bool) {
-	for _, f := range p.cfg.plan.Functions {
+	for _, f := range p.plan().Functions {
 		if f.Timeout > 0 && (!ok || f.Timeout < shortest) {
 			shortest, ok = f.Timeout, true
 		}
@@ -110,7 +110,7 @@ func (p *pool) shortestTimeout() (shortest time.Duration, ok bool) {
 // longestGrace is the longest that a job of the pool may go on when its worker has
 // to leave.
 func (p *pool) longestGrace() (longest time.Duration) {
-	for _, f := range p.cfg.plan.Functions {
+	for _, f := range p.plan().Functions {
 		longest = max(longest, f.Grace)
 	}
 	return longest
@@ -119,7 +119,7 @@ func (p *pool) longestGrace() (longest time.Duration) {
 // shortestGrace is the shortest.
 func (p *pool) shortestGrace() time.Duration {
 	shortest := p.longestGrace()
-	for _, f := range p.cfg.plan.Functions {
+	for _, f := range p.plan().Functions {
 		shortest = min(shortest, f.Grace)
 	}
 	return shortest
@@ -147,15 +147,20 @@ func hands(jobs []recordedJob) []handJob {
 func (p *pool) inHand(w *worker) []recordedJob {
 	var jobs []recordedJob
 	for slot, record := range w.records {
-		s := p.cfg.records.read(record)
-		if s.Torn || !s.Busy || int(s.Server) >= len(p.cfg.servers) || int(s.Function) >= len(p.cfg.plan.Functions) {
+		s := w.table.read(record)
+		if s.Torn || !s.Busy {
+			continue
+		}
+		server, known := p.cfg.reach.address(int(s.Server))
+		function, performed := p.functions.at(int(s.Function), s.Start)
+		if !known || !performed {
 			continue
 		}
 		j := recordedJob{slot: slot, start: s.Start, age: p.cfg.clock() - s.Start}
 		j.unique = s.Unique
-		j.job = jobKey{server: p.cfg.servers[s.Server], handle: s.Handle, hash: s.Hash}
+		j.job = jobKey{server: server, handle: s.Handle, hash: s.Hash}
 		j.worker = w.name
-		j.function = p.cfg.plan.Functions[s.Function]
+		j.function = function
 		j.overdue = j.function.Timeout > 0 && j.age >= j.function.Timeout
 		j.begun = s.Begun
 		j.charged = s.Begun == w.slots[slot].charged
@@ -170,7 +175,7 @@ func (p *pool) inHand(w *worker) []recordedJob {
 // look late.
 func (p *pool) still(w *worker, jobs []recordedJob) []recordedJob {
 	return slices.DeleteFunc(jobs, func(j recordedJob) bool {
-		s := p.cfg.records.read(w.records[j.slot])
+		s := w.table.read(w.records[j.slot])
 		return s.Torn || !s.Busy || s.Begun != j.begun || s.Start != j.start
 	})
 }
@@ -252,7 +257,7 @@ func (p *pool) checkLeaving(w *worker, now time.Time) {
 	case w.killed != notKilled:
 		return
 	case w.proc != nil:
-	case p.hurry == 0 && (len(p.inHand(w)) > 0 || !p.holds() && now.Before(w.launched.Add(p.cfg.plan.StartSeconds+idleGrace))):
+	case p.hurry == 0 && (len(p.inHand(w)) > 0 || !p.holds() && now.Before(w.launched.Add(p.plan().StartSeconds+idleGrace))):
 		w.checkAt = now.Add(helloGrace) // it is told to leave when its start is over, since it may have a job
 		return
 	default:
@@ -299,17 +304,16 @@ func (p *pool) killAfter(w *worker, now, since time.Time, grace time.Duration, w
 // goes back to the queue because of its timeout. The worker waits until it is told
 // of it, after all others.
 func (p *pool) jobCrashed(ctx context.Context, w *worker, e *workerpb.JobCrashed) {
-	i := slices.IndexFunc(p.cfg.plan.Functions, func(f FunctionPlan) bool { return f.Name == e.GetFunction() })
+	function, performed := p.functions.named(e.GetFunction())
 	slot := w.slot(e.GetSlot())
-	if i < 0 || slot == nil {
+	if !performed || slot == nil {
 		return
 	}
-	begun := p.cfg.records.read(w.records[e.GetSlot()]).Begun
+	begun := w.table.read(w.records[e.GetSlot()]).Begun
 	if slot.charged == begun {
 		return // watch was faster, and kills it
 	}
 	slot.charged = begun
-	function := p.cfg.plan.Functions[i]
 	p.account(ctx, []charge{{
 		job: keyOf(e.GetJob()), function: function, unique: e.GetJob().GetUnique(), worker: w.name,
 		attempt: true, cause: e.GetCause(),

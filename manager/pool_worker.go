@@ -20,14 +20,22 @@ const callTimeout = 10 * time.Second
 // belongs to the loop of its pool.
 type worker struct {
 	place    *place
-	first    int    // number of its first slot, from 1
-	name     string // "pool/number"
+	edition  *edition
+	told     *assignment  // what it has been told, with the number of slots below
+	servers  []jobServer  // that it has been told last
+	table    *recordTable // of its records
+	movesAt  time.Time    // when it is looked whether it may leave servers; zero: not by itself
+	moved    time.Time    // when it was told of servers beside those that it is to leave; zero: it was not
+	rolls    bool         // it works until its successor can take over
+	first    int          // number of its first slot, from 1
+	name     string       // "pool/number"
 	state    State
 	proc     process // nil until it has said hello
 	pid      int     // 0 until the process exists
 	records  []int   // of its slots
 	base     counters
-	slots    []slotState
+	slots    []slotState // of its records; those from used on were taken from it
+	used     int
 	launched time.Time // when it was decided to start it
 	ready    time.Time // hello; zero before
 	abandon  context.CancelCauseFunc
@@ -40,11 +48,11 @@ type worker struct {
 	proven   bool
 	provenAt time.Time // when it is, if nothing happens before; zero afterwards
 
-	hold     workerpb.Hold // how far it was told that it may go
-	open     int           // how many of its slots may take jobs
-	telling  bool          // it is just being told
-	patience time.Time     // when others wait no more for it to be registered; zero: it is over, or has not begun
-	waited   bool          // it is over
+	hold     workerpb.Hold                 // how far it was told that it may go
+	open     int                           // how many of its slots may take jobs
+	calls    []func(context.Context) error // that have to arrive in order; the first is being made
+	patience time.Time                     // when others wait no more for it to be registered; zero: it is over, or has not begun
+	waited   bool                          // it is over
 
 	retired string    // why it leaves as planned
 	rests   bool      // it has decided so itself, and stays registered until it is let go
@@ -83,13 +91,14 @@ func workerName(pool string, first int) string { return fmt.Sprintf("%s/%d", poo
 
 // launch starts the next worker of a place, which is held back if it is a standby, or
 // another may have what the place had in the way of jobs.
-func (p *pool) launch(ctx context.Context, pl *place, records []int) {
+func (p *pool) launch(ctx context.Context, pl *place, from *edition, records []int) {
 	now := time.Now()
 	starting, cancel := context.WithCancelCause(ctx)
 	first := p.number(p.numbers())
 	w := &worker{
-		place: pl, first: first, name: workerName(p.cfg.plan.Name, first), state: StateStarting, lifetime: p.lifetime(),
-		records: records, base: p.cfg.records.count(records), launched: now, slots: make([]slotState, pl.slots), abandon: cancel,
+		place: pl, first: first, name: workerName(p.plan().Name, first), state: StateStarting, lifetime: p.lifetime(),
+		records: records, base: p.records.count(records), launched: now, slots: make([]slotState, pl.slots), abandon: cancel,
+		used: pl.slots, edition: from, told: from.assigned, servers: from.assigned.servers, table: p.records,
 	}
 	w.open = w.size()
 	if p.holds() && (pl == p.bench || p.handingOver()) {
@@ -108,18 +117,18 @@ func (p *pool) launch(ctx context.Context, pl *place, records []int) {
 
 // lifetime is the age at which a worker is to retire, with its random part.
 func (p *pool) lifetime() time.Duration {
-	most := p.cfg.plan.MaxLifetime
+	most := p.plan().MaxLifetime
 	if most <= 0 {
 		return 0
 	}
-	return most + time.Duration(p.cfg.random()*float64(p.cfg.plan.RestartSplay))
+	return most + time.Duration(p.cfg.random()*float64(p.plan().RestartSplay))
 }
 
 // follow starts a worker and tells the loop, in order, all that it hears of it
 // until its end. The start is given up when starting ends. It does not touch what
 // belongs to the loop.
 func (p *pool) follow(ctx, starting context.Context, w *worker, command host.Launch) {
-	proc, err := p.start(starting, command)
+	proc, err := p.start(starting, w.edition, command)
 	w.heard.hello.Store(err == nil)
 	if err != nil {
 		given := errors.Is(context.Cause(starting), errStopping)
@@ -136,7 +145,7 @@ func (p *pool) follow(ctx, starting context.Context, w *worker, command host.Lau
 }
 
 // start waits for its turn, then starts the process.
-func (p *pool) start(ctx context.Context, command host.Launch) (process, error) {
+func (p *pool) start(ctx context.Context, from *edition, command host.Launch) (process, error) {
 	leave, err := p.cfg.gate.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -149,28 +158,30 @@ func (p *pool) start(ctx context.Context, command host.Launch) (process, error) 
 			exists(proc)
 		}
 	}
-	return p.cfg.start(ctx, command)
+	return from.start(ctx, command)
 }
 
 // command is what the host is to start. What it calls reads only what does not
 // change.
 func (p *pool) command(w *worker) host.Launch {
-	name, hold, first := w.name, w.hold, w.first
+	name, hold, first, told, records := w.name, w.hold, w.first, w.told, w.records
+	program, plan := w.edition.program, w.told.plan
 	return host.Launch{
-		Name:   name,
-		Path:   p.cfg.program.path,
-		Argv0:  "gearman-manager: " + name,
-		Args:   p.cfg.program.args,
-		Env:    p.cfg.program.env,
-		Limits: p.cfg.plan.Limits, KeepGroup: p.cfg.plan.KeepGroup,
+		Name:    name,
+		Path:    program.path,
+		Program: program.source,
+		Argv0:   "gearman-manager: " + name,
+		Args:    program.args,
+		Env:     program.env,
+		Limits:  plan.Limits, KeepGroup: plan.KeepGroup,
 		Request: func() *workerpb.RunRequest {
-			suspects, version := p.cfg.ledger.of(p.cfg.plan.Functions)
+			suspects, version := p.cfg.ledger.of(plan.Functions)
 			p.post(func() { w.asked, w.known = true, version })
-			return runRequest(p.cfg.plan, runFacts{
-				worker: name, host: p.cfg.host, first: first, servers: p.cfg.servers,
-				records: w.records, recordFile: p.cfg.records.file.Path(), verbosity: p.cfg.verbosity,
-				maxData: p.cfg.maxData, lifetime: w.lifetime, suspects: suspects, random: p.cfg.random,
-				rests: true, hold: hold,
+			return runRequest(plan, runFacts{
+				worker: name, host: p.cfg.host, first: first, servers: told.servers, numbers: told.numbers,
+				records: records, recordFile: w.table.file.Path(), verbosity: told.verbosity,
+				maxData: told.maxData, lifetime: w.lifetime, suspects: suspects, random: p.cfg.random,
+				rests: true, hold: hold, paused: told.pausedOf(),
 			})
 		},
 		Output: func(stream, line string) {
@@ -183,7 +194,7 @@ func (p *pool) command(w *worker) host.Launch {
 		},
 		Started: func(proc *supervisor.Process) {
 			p.cfg.note(name, p.longestGrace(), proc)
-			p.cfg.emit(WorkerStarted{Worker: name, PID: proc.PID(), Program: p.cfg.program.path})
+			p.cfg.emit(WorkerStarted{Worker: name, PID: proc.PID(), Program: program.shown()})
 			w.heard.pid.Store(int64(proc.PID()))
 			p.post(func() { w.pid = proc.PID() })
 		},
@@ -219,7 +230,7 @@ func (p *pool) started(ctx context.Context, w *worker, proc process) {
 		p.callDrain(ctx, w, w.retired)
 		return
 	}
-	if news := p.cfg.ledger.since(w.known, p.cfg.plan.Functions); news != nil {
+	if news := p.cfg.ledger.since(w.known, w.told.plan.Functions); news != nil {
 		p.helpers.Go(func() { p.callSuspect(ctx, proc, news) })
 	}
 }
@@ -231,12 +242,15 @@ func (p *pool) notStarted(ctx context.Context, w *worker, err error, given bool)
 	w.state, _ = w.state.next(triggerExit)
 	p.vacate(w, "failed start")
 	p.cfg.forget(w.pid)
-	free := func() { p.cfg.records.give(w.records) }
-	if given || p.stopping {
+	free := func() { p.free(w) }
+	if given || p.stopping || p.leaves {
+		p.untried(w)
 		free()
 		return
 	}
-	if len(jobs) == 0 {
+	tried := p.failedTrial(w, err)
+	p.untried(w)
+	if len(jobs) == 0 && !tried {
 		p.failed(w, time.Now())
 	}
 	w.place.lastExit = err.Error()
@@ -266,6 +280,7 @@ func (p *pool) vacate(w *worker, reason string) {
 
 // drain tells a worker to leave, if it does not already.
 func (p *pool) drain(ctx context.Context, w *worker, reason string) {
+	w.rolls = false
 	state, ok := w.state.next(triggerDrain)
 	if ok {
 		w.state, w.retired = state, reason

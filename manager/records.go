@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
@@ -77,6 +78,12 @@ func (t *recordTable) all() []int {
 	return all
 }
 
+// remove closes the table and removes its file, which no worker may have any more.
+func (t *recordTable) remove() {
+	_ = t.close()                // shared memory: nothing is lost
+	_ = os.Remove(t.file.Path()) // or it goes with the runtime directory
+}
+
 func (t *recordTable) close() error {
 	if err := t.file.Close(); err != nil {
 		return fmt.Errorf("close job records: %w", err)
@@ -87,6 +94,10 @@ func (t *recordTable) close() error {
 // counters are jobs that slots have performed.
 type counters struct {
 	begun, done, failed uint64
+}
+
+func (c counters) plus(d counters) counters {
+	return counters{c.begun + d.begun, c.done + d.done, c.failed + d.failed}
 }
 
 func (c counters) minus(d counters) counters {

@@ -20,8 +20,10 @@ type runFacts struct {
 	worker     string // "pool/number"
 	host       string // name of this machine
 	first      int    // number of its first slot, from 1
-	servers    []string
-	records    []int // of its slots
+	servers    []jobServer
+	numbers    map[string]int // of functions, by name
+	paused     []string       // functions that are not taken
+	records    []int          // of its slots
 	recordFile string
 	verbosity  int
 	maxData    int64
@@ -32,10 +34,10 @@ type runFacts struct {
 	random     func() float64 // 0 ≤ x < 1
 }
 
-// runRequest puts a plan into the words of the contract. Servers and functions
-// are numbered by their places, which job records refer to.
+// runRequest puts a plan into the words of the contract. Job records refer to servers and functions by their
+// numbers.
 func runRequest(plan *PoolPlan, f runFacts) *workerpb.RunRequest {
-	req := &workerpb.RunRequest{
+	return &workerpb.RunRequest{
 		Contract:   plugins.ContractVersion,
 		Worker:     f.worker,
 		RecordFile: f.recordFile,
@@ -43,19 +45,23 @@ func runRequest(plan *PoolPlan, f runFacts) *workerpb.RunRequest {
 		Suspects:   f.suspects,
 		Rests:      f.rests,
 		Hold:       f.hold,
+		Servers:    serverList(f.servers),
+		Functions:  requestFunctions(plan.Functions, f.numbers, f.random),
+		Slots:      requestSlots(f.host, plan.Name, f.first, f.records),
+		Paused:     f.paused,
 		Limits: &workerpb.Limits{
 			MaxRuns: clamp64(int64(plan.MaxRuns)), MaxLifetimeMs: milliseconds(f.lifetime),
 			MaxMemory: clamp64(plan.MaxMemory), MaxData: clamp64(f.maxData),
 		},
 	}
-	for i, address := range f.servers {
-		req.Servers = append(req.Servers, &workerpb.Server{Address: address, Index: clamp32(i)})
+}
+
+// requestFunctions lists functions in the order in which one worker offers them.
+func requestFunctions(functions []FunctionPlan, numbers map[string]int, random func() float64) (list []*workerpb.Function) {
+	for _, i := range offerOrder(functions, random) {
+		list = append(list, runFunction(functions[i], numbers[functions[i].Name]))
 	}
-	for _, i := range offerOrder(plan.Functions, f.random) {
-		req.Functions = append(req.Functions, runFunction(plan.Functions[i], i))
-	}
-	req.Slots = requestSlots(f.host, plan.Name, f.first, f.records)
-	return req
+	return list
 }
 
 // requestSlots names the slots of a worker, of which first is the number of the first
@@ -82,9 +88,10 @@ func offerOrder(functions []FunctionPlan, random func() float64) []int {
 	return order
 }
 
-func runFunction(f FunctionPlan, index int) *workerpb.Function {
+// runFunction puts a function into the words of the contract, with its number in job records.
+func runFunction(f FunctionPlan, number int) *workerpb.Function {
 	out := &workerpb.Function{
-		Name: f.Name, Index: clamp32(index), TimeoutMs: milliseconds(f.Timeout), Command: f.Command,
+		Name: f.Name, Index: clamp32(number), TimeoutMs: milliseconds(f.Timeout), SlowMs: milliseconds(f.Slow), Command: f.Command,
 	}
 	if f.Symbol != "" {
 		out.Source = &workerpb.Source{File: f.Program, Symbol: f.Symbol, Pear: f.Pear}

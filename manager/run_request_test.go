@@ -19,32 +19,33 @@ func TestRunRequest(t *testing.T) {
 	plan := &PoolPlan{
 		Name: "*", MaxRuns: 100, MaxMemory: 1 << 30, MaxMemoryHard: 1 << 31,
 		Functions: []FunctionPlan{
-			{Name: "wc", Command: []string{"/usr/bin/wc", "-l"}, Timeout: 1500 * time.Microsecond, OnTimeout: config.Reissue, OnCrash: config.Fail},
+			{Name: "wc", Command: []string{"/usr/bin/wc", "-l"}, Slow: 5 * time.Second, Timeout: 1500 * time.Microsecond, OnTimeout: config.Reissue, OnCrash: config.Fail},
 			{Name: "resize", OnTimeout: config.Fail, OnCrash: config.Reissue},
 			{Name: "mail", Program: "/w/mail.php", Symbol: "job_mail", Pear: true},
 		},
 	}
 	got := runRequest(plan, runFacts{
-		worker: "*/5", host: "web1", first: 5, servers: []string{"a:1", "b:2"}, records: []int{9, 4},
+		worker: "*/5", host: "web1", first: 5, servers: []jobServer{{"a:1", 3}, {"b:2", 7}}, numbers: map[string]int{"wc": 4, "resize": 2, "mail": 9},
+		paused: []string{"mail"}, records: []int{9, 4},
 		recordFile: "/run/records0", verbosity: 3, maxData: 1 << 20, lifetime: time.Hour,
 		suspects: []*workerpb.SuspectJob{{Attempts: 1}}, rests: true, hold: workerpb.Hold_HOLD_CONNECTED,
 		random: func() float64 { return 0.999 }, // leaves all where it is
 	})
 	want := &workerpb.RunRequest{
 		Contract: 1, Worker: "*/5",
-		Servers: []*workerpb.Server{{Address: "a:1"}, {Address: "b:2", Index: 1}},
+		Servers: []*workerpb.Server{{Address: "a:1", Index: 3}, {Address: "b:2", Index: 7}},
 		Functions: []*workerpb.Function{
 			{
-				Name: "wc", TimeoutMs: 2, OnTimeout: workerpb.OnTimeout_ON_TIMEOUT_REISSUE,
+				Name: "wc", Index: 4, TimeoutMs: 2, SlowMs: 5000, OnTimeout: workerpb.OnTimeout_ON_TIMEOUT_REISSUE,
 				OnCrash: workerpb.OnCrash_ON_CRASH_FAIL, Command: []string{"/usr/bin/wc", "-l"},
 			},
-			{Name: "resize", Index: 1},
-			{Name: "mail", Index: 2, Source: &workerpb.Source{File: "/w/mail.php", Symbol: "job_mail", Pear: true}},
+			{Name: "resize", Index: 2},
+			{Name: "mail", Index: 9, Source: &workerpb.Source{File: "/w/mail.php", Symbol: "job_mail", Pear: true}},
 		},
 		Limits:     &workerpb.Limits{MaxRuns: 100, MaxLifetimeMs: 3600_000, MaxMemory: 1 << 30, MaxData: 1 << 20},
 		Slots:      []*workerpb.Slot{{ClientId: "web1/*/5", Record: 9}, {ClientId: "web1/*/6", Record: 4}},
 		RecordFile: "/run/records0", Verbosity: 3, Suspects: []*workerpb.SuspectJob{{Attempts: 1}},
-		Rests: true, Hold: workerpb.Hold_HOLD_CONNECTED,
+		Rests: true, Hold: workerpb.Hold_HOLD_CONNECTED, Paused: []string{"mail"},
 	}
 	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 		t.Error(diff)

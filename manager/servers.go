@@ -16,22 +16,58 @@ type servers struct {
 
 	mu     sync.Mutex
 	known  map[string]*serverState
+	order  []string    // all that there ever were, by their numbers in job records
 	timer  *time.Timer // nil: none runs
 	closed bool
 }
 
 type serverState struct {
+	number    int
+	wanted    bool      // the fleet is to be connected to it
 	connected int       // slots
 	lost      time.Time // since when no slot is connected; zero: some are, or none has tried
 	err       string
 }
 
-func newServers(addresses []string, emit func(Event)) *servers {
-	s := &servers{emit: emit, known: map[string]*serverState{}}
-	for _, a := range addresses {
-		s.known[a] = &serverState{}
+func newServers(emit func(Event)) *servers {
+	return &servers{emit: emit, known: map[string]*serverState{}}
+}
+
+// want says which servers the fleet is to be connected to, and numbers them. Those that it
+// is to leave are not spoken of any more.
+func (s *servers) want(addresses []string) []jobServer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, state := range s.known {
+		state.wanted = false
 	}
-	return s
+	var numbered []jobServer
+	for _, a := range addresses {
+		state := s.known[a]
+		if state == nil {
+			state = &serverState{number: len(s.order)}
+			s.known[a] = state
+			s.order = append(s.order, a)
+		}
+		state.wanted = true
+		numbered = append(numbered, jobServer{address: a, number: state.number})
+	}
+	for _, state := range s.known {
+		if !state.wanted {
+			state.lost, state.err = time.Time{}, ""
+		}
+	}
+	return numbered
+}
+
+// address is the server of a number.
+func (s *servers) address(number int) (address string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if number < 0 || number >= len(s.order) {
+		return "", false
+	}
+	return s.order[number], true
 }
 
 // connect notes that a slot is registered with a server.
@@ -61,7 +97,7 @@ func (s *servers) lose(address, cause string, wasConnected bool) {
 	if wasConnected {
 		state.connected--
 	}
-	if state.connected > 0 {
+	if state.connected > 0 || !state.wanted {
 		return
 	}
 	state.err = cause
@@ -122,6 +158,9 @@ func (s *servers) status(addresses []string) []ServerStatus {
 	out := make([]ServerStatus, 0, len(addresses))
 	for _, a := range addresses {
 		state := s.known[a]
+		if state == nil {
+			state = &serverState{}
+		}
 		out = append(out, ServerStatus{Address: a, Slots: state.connected, Lost: state.lost, Err: state.err})
 	}
 	return out

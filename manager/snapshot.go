@@ -65,7 +65,8 @@ type PoolStatus struct {
 // WorkerStatus is a worker, or a place in the pool that waits for one. While a
 // worker retires, its successor has the same name and another PID.
 type WorkerStatus struct {
-	first int // number of its first slot
+	first  int                 // number of its first slot
+	memory func(pid int) int64 // what of it counts
 
 	Name     string // "pool/number"
 	PID      int    // 0: there is no process
@@ -87,25 +88,83 @@ type WorkerStatus struct {
 	Stopped  bool   // a signal has stopped it; it is killed unless it is continued
 }
 
+// Snapshot returns the fleet as it is now. It blocks for no longer than the pools
+// take to look at themselves. The memory of workers is not in it.
+func (m *Manager) Snapshot() Snapshot { return m.snapshot(false) }
+
+// SnapshotWithMemory is Snapshot with the memory of workers, for which the kernel is
+// asked for each: some ten microseconds a worker.
+func (m *Manager) SnapshotWithMemory() Snapshot { return m.snapshot(true) }
+
+func (m *Manager) snapshot(memory bool) Snapshot {
+	m.mu.Lock()
+	state, pools := m.state, m.pools
+	m.mu.Unlock()
+	s := Snapshot{At: time.Now(), Reload: state.reload, Servers: m.reach.status(addresses(state.servers))}
+	s.Reload.Problems = slices.Clone(s.Reload.Problems)
+	if state.plan == nil {
+		return s
+	}
+	for i := range state.plan.Pools {
+		plan := &state.plan.Pools[i]
+		if p := poolOfKey(pools, plan.key()); p != nil {
+			s.Pools = append(s.Pools, p.current(memory))
+		} else {
+			s.Pools = append(s.Pools, planned(plan))
+		}
+	}
+	for _, p := range pools {
+		if p.isLeaving() {
+			s.Pools = append(s.Pools, p.current(memory))
+		}
+	}
+	drained := m.controls.drained()
+	for i := range s.Pools {
+		p := &s.Pools[i]
+		for _, f := range append([]string{p.Name}, p.Functions...) {
+			if slices.Contains(drained, f) && !slices.Contains(p.Drained, f) {
+				p.Drained = append(p.Drained, f)
+			}
+		}
+		p.Paused = slices.DeleteFunc(p.Paused, func(f string) bool { return slices.Contains(p.Drained, f) })
+	}
+	return s
+}
+
+// current is the pool's status now, or as it was at its end.
+func (p *pool) current(memory bool) PoolStatus {
+	st, ok := ask(p, p.status)
+	if !ok {
+		return p.final
+	}
+	for i := range st.Workers {
+		if w := &st.Workers[i]; memory && w.PID > 0 {
+			w.RSS = w.memory(w.PID)
+		}
+	}
+	return st
+}
+
 // status describes the pool. It is called by the loop.
 func (p *pool) status() PoolStatus {
-	s := planned(p.cfg.plan)
-	s.Runs = true
-	total := p.cfg.records.count(p.cfg.records.all())
+	s := planned(p.plan())
+	s.Runs, s.Leaving, s.Fault = true, p.leaves || p.isLeaving(), p.fault
+	s.Paused, s.Outdated = p.edition.assigned.pausedOf(), p.countOutdated()
+	total := p.totals()
 	s.Done, s.Failed, s.Failures = total.done, total.failed, p.retry.failures
 	if p.retry.failures > 0 && !p.retry.gaveUp {
 		s.NextTry = p.retry.at
 	}
 	s.GaveUp = p.retry.gaveUp
 	taken := p.numbers()
-	for _, pl := range append(p.places, p.bench) {
+	for pl := range p.allPlaces() {
 		for _, w := range pl.leaving {
 			s.Workers = append(s.Workers, p.workerStatus(w))
 		}
 		switch {
 		case pl.worker != nil:
 			s.Workers = append(s.Workers, p.workerStatus(pl.worker))
-		case !p.stopping && pl != p.bench:
+		case !p.stopping && slices.Contains(p.places, pl):
 			s.Workers = append(s.Workers, p.vacancy(pl, taken))
 		}
 	}
@@ -122,7 +181,7 @@ func (p *pool) vacancy(pl *place, taken map[int]bool) WorkerStatus {
 	if p.retry.gaveUp {
 		state = StateFailed
 	}
-	return pl.status(workerName(p.cfg.plan.Name, first), first, state)
+	return pl.status(workerName(p.plan().Name, first), first, state)
 }
 
 // lastLines returns what a worker printed last.
@@ -139,6 +198,7 @@ func (p *pool) lastLines(worker string) []string {
 func planned(plan *PoolPlan) PoolStatus {
 	s := PoolStatus{
 		Name: plan.Name, Shared: plan.Shared, Kind: plan.Kind, Slots: plan.Slots, JobsUnknown: plan.Kind == KindStandalone,
+		Origin: plan.Origin, Scaled: plan.Scaled, Program: plan.Program, Version: plan.Version, Hash: plan.Hash,
 	}
 	for _, f := range plan.Functions {
 		s.Functions = append(s.Functions, f.Name)
@@ -155,12 +215,14 @@ func (pl *place) status(name string, first int, state State) WorkerStatus {
 func (p *pool) workerStatus(w *worker) WorkerStatus {
 	s := w.place.status(w.name, w.first, w.state)
 	s.Slots, s.Stopped = w.size(), !w.stoppedUntil.IsZero()
+	s.Version, s.Hash = w.told.plan.Version, w.told.plan.Hash
+	s.Outdated, s.memory = p.outdated(w) && !w.letGo, w.edition.memory
 	s.PID, s.Retires, s.Since = w.pid, w.retired, w.launched
 	if !w.ready.IsZero() {
 		s.Since = w.ready
 	}
 	servers := map[string]bool{}
-	for _, slot := range w.slots {
+	for _, slot := range w.slots[:w.used] {
 		ready := false
 		for server, registered := range slot.connected {
 			if registered {
@@ -178,7 +240,7 @@ func (p *pool) workerStatus(w *worker) WorkerStatus {
 	for _, j := range p.inHand(w) {
 		s.Jobs = append(s.Jobs, j.status(w))
 	}
-	count := p.cfg.records.count(w.records).minus(w.base)
+	count := w.table.count(w.records).minus(w.base)
 	s.Done, s.Failed = count.done, count.failed
 	return s
 }

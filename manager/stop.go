@@ -73,6 +73,7 @@ func (m *Manager) Stop(ctx context.Context) error {
 func (m *Manager) stop(ctx context.Context) error {
 	begun := time.Now()
 	m.reach.close()
+	m.reloads.close()
 	m.stopPools(ctx)
 	ended := m.waitPools(ctx)
 	if m.cancel != nil {
@@ -81,7 +82,7 @@ func (m *Manager) stop(ctx context.Context) error {
 	err := errors.Join(m.php.close(), m.stopProcesses(ctx))
 	if ended || err == nil {
 		m.background.Wait()
-		closeRecords(m.pools)
+		closeRecords(m.running())
 	}
 	m.close()
 	if err != nil {
@@ -94,7 +95,7 @@ func (m *Manager) stop(ctx context.Context) error {
 func (m *Manager) stopPools(ctx context.Context) {
 	s := FleetStopping{}
 	work := context.WithoutCancel(ctx)
-	for _, p := range m.pools {
+	for _, p := range m.running() {
 		n, _ := ask(p, func() int {
 			p.stop(work)
 			return len(p.workers())
@@ -107,7 +108,7 @@ func (m *Manager) stopPools(ctx context.Context) {
 // waitPools waits until no pool has a worker. When ctx ends before, all are killed
 // and waited for a little longer. It tells whether all have ended.
 func (m *Manager) waitPools(ctx context.Context) bool {
-	for _, p := range m.pools {
+	for _, p := range m.running() {
 		select {
 		case <-p.done:
 		case <-ctx.Done():
@@ -119,7 +120,7 @@ func (m *Manager) waitPools(ctx context.Context) bool {
 	m.hurry(killNow)
 	timer := time.NewTimer(killWait)
 	defer timer.Stop()
-	for _, p := range m.pools {
+	for _, p := range m.running() {
 		select {
 		case <-p.done:
 		case <-timer.C:
@@ -156,9 +157,7 @@ func (m *Manager) Hurry() {
 }
 
 func (m *Manager) hurry(level int) {
-	m.mu.Lock()
-	pools := m.pools
-	m.mu.Unlock()
+	pools := m.running()
 	workers := 0
 	for _, p := range pools {
 		n, _ := ask(p, func() int {
@@ -171,10 +170,16 @@ func (m *Manager) hurry(level int) {
 }
 
 func (m *Manager) longestGrace() (longest time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, p := range m.pools {
+	for _, p := range m.running() {
 		longest = max(longest, p.longestGrace())
 	}
 	return longest
+}
+
+// closeRecords unmaps the records of pools that do not run any more. Their files go with
+// the runtime directory.
+func closeRecords(pools []*pool) {
+	for _, p := range pools {
+		p.closeRecords()
+	}
 }

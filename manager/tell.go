@@ -11,9 +11,7 @@ import (
 // they are, and returns when all know. One that does not answer is killed. Workers
 // that are just being started learn it from their run request.
 func (m *Manager) tell(ctx context.Context, function string, s *workerpb.Suspects, except process) {
-	m.mu.Lock()
-	pools := m.pools
-	m.mu.Unlock()
+	pools := m.running()
 	tellPools(ctx, pools, function, s, except)
 }
 
