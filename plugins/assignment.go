@@ -3,6 +3,7 @@ package plugins
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,16 +12,19 @@ import (
 )
 
 // assignment is what the manager wants of the worker: immutable, replaced
-// whole.
+// whole. It still knows what was wanted before and is not any more: a job that is in
+// hand then, or is the last one of a server that is left, is performed and accounted
+// for as before.
 type assignment struct {
-	functions map[string]*workerpb.Function
-	names     []string                    // of functions, highest priority first
-	servers   map[string]*workerpb.Server // by normalized address
-	addresses []string
+	functions map[string]*workerpb.Function // former ones too
+	names     []string                      // of those wanted, highest priority first
+	servers   map[string]*workerpb.Server   // by normalized address; former ones too
+	addresses []string                      // of those wanted
 	limits    *workerpb.Limits
-	slots     []*workerpb.Slot
+	slots     []*workerpb.Slot // former ones too, behind those wanted
+	want      int              // slots wanted
 	verbosity uint32
-	paused    map[string]bool
+	paused    map[string]bool // also of functions that are not wanted now
 }
 
 // errNoSlots refuses an assignment under which a worker would do nothing.
@@ -28,14 +32,17 @@ var errNoSlots = errors.New("a worker needs at least one slot")
 
 // newAssignment takes over what Run says.
 func newAssignment(d *definition, req *workerpb.RunRequest) (*assignment, error) {
-	a := &assignment{limits: req.GetLimits(), slots: req.GetSlots(), verbosity: req.GetVerbosity()}
-	if len(a.slots) == 0 {
-		return nil, errNoSlots
+	a := &assignment{limits: req.GetLimits(), verbosity: req.GetVerbosity()}
+	if err := a.setSlots(req.GetSlots()); err != nil {
+		return nil, err
 	}
 	if err := a.setFunctions(d, req.GetFunctions()); err != nil {
 		return nil, err
 	}
-	return a, a.setServers(req.GetServers())
+	if err := a.setServers(req.GetServers()); err != nil {
+		return nil, err
+	}
+	return a.pausing(req.GetPaused(), true), nil
 }
 
 // with returns the assignment with those settings replaced that are present.
@@ -51,14 +58,13 @@ func (a *assignment) with(d *definition, s *workerpb.Settings) (*assignment, err
 			return nil, err
 		}
 	}
+	if s.GetSlots() != nil {
+		if err := next.setSlots(s.GetSlots().GetSlots()); err != nil {
+			return nil, err
+		}
+	}
 	if s.GetLimits() != nil {
 		next.limits = s.GetLimits()
-	}
-	if s.GetSlots() != nil {
-		next.slots = s.GetSlots().GetSlots()
-	}
-	if len(next.slots) == 0 {
-		return nil, errNoSlots
 	}
 	if s.Verbosity != nil {
 		next.verbosity = s.GetVerbosity()
@@ -88,8 +94,8 @@ func (a *assignment) offered() []string {
 	return slices.DeleteFunc(slices.Clone(a.names), func(name string) bool { return a.paused[name] })
 }
 
-// slot returns slot n as the manager describes it, or nil if it is not wanted
-// any more.
+// slot returns slot n as the manager describes it, or did last; nil if there never was
+// one.
 func (a *assignment) slot(n int) *workerpb.Slot {
 	if n >= len(a.slots) {
 		return nil
@@ -97,29 +103,57 @@ func (a *assignment) slot(n int) *workerpb.Slot {
 	return a.slots[n]
 }
 
+func (a *assignment) setSlots(list []*workerpb.Slot) error {
+	if len(list) == 0 {
+		return errNoSlots
+	}
+	a.want = len(list)
+	a.slots = slices.Concat(list, a.slots[min(len(list), len(a.slots)):])
+	return nil
+}
+
 func (a *assignment) setFunctions(d *definition, list []*workerpb.Function) error {
-	a.functions, a.names = map[string]*workerpb.Function{}, nil
+	functions := maps.Clone(a.functions)
+	if functions == nil {
+		functions = map[string]*workerpb.Function{}
+	}
+	var names []string
 	for _, f := range list {
 		if d.handler(f.GetName()) == nil {
 			return fmt.Errorf("function %q: this program performs %q", f.GetName(), d.names)
 		}
-		a.functions[f.GetName()] = f
-		a.names = append(a.names, f.GetName())
+		if err := checkName(f.GetName()); err != nil {
+			return err
+		}
+		functions[f.GetName()] = f
+		names = append(names, f.GetName())
 	}
+	a.functions, a.names = functions, names
 	return nil
 }
 
 func (a *assignment) setServers(list []*workerpb.Server) error {
-	a.servers, a.addresses = map[string]*workerpb.Server{}, nil
+	servers := maps.Clone(a.servers)
+	if servers == nil {
+		servers = map[string]*workerpb.Server{}
+	}
+	var addresses []string
 	for _, s := range list {
 		addr, err := gearclient.NormalizeAddr(s.GetAddress())
 		if err != nil {
 			return fmt.Errorf("server: %w", err)
 		}
-		a.servers[addr] = s
-		a.addresses = append(a.addresses, addr)
+		servers[addr] = s
+		addresses = append(addresses, addr)
 	}
+	a.servers, a.addresses = servers, addresses
 	return nil
+}
+
+// slow is how long a job of f may take without being told of as slow; 0: as long as it
+// likes.
+func slow(f *workerpb.Function) time.Duration {
+	return time.Duration(f.GetSlowMs()) * time.Millisecond //nolint:gosec // a configured duration
 }
 
 // timeout is how long a job of f may take; 0: as long as it likes.

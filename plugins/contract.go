@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -154,29 +153,35 @@ func (c *contract) Go(_ context.Context, req *workerpb.GoRequest) (*workerpb.Don
 	})
 }
 
-// Set replaces settings.
+// Set replaces settings while jobs go on, all of them or, after an error, none. They
+// count from each slot's next job on; one that is in hand ends under those it began
+// under, also if its function, its server or its slot is not wanted any more. A limit
+// that the worker is over already makes it retire at once, with its jobs in hand; runs
+// and age count from its start. A slot that is not wanted any more says Rested when it
+// has left.
 func (c *contract) Set(_ context.Context, req *workerpb.Settings) (*workerpb.Done, error) {
 	return c.do(func(p *performer) error { return p.set(req) })
 }
 
-// Pause takes functions from the job servers.
-func (c *contract) Pause(_ context.Context, req *workerpb.FunctionNames) (*workerpb.Done, error) {
-	return c.pause(req, true)
+// Pause takes functions from the job servers. It answers when every slot has left the
+// functions that has no job in hand; one that has leaves them before it asks for the
+// next. So no job of theirs is begun any more, with two exceptions: a server that hangs
+// is waited for no longer than a second, and a slot that is busy with the job of one
+// server may have been woken by another for one, which it performs before it leaves.
+// Names of functions that the worker does not have are remembered, for the case that
+// Set brings them.
+func (c *contract) Pause(ctx context.Context, req *workerpb.FunctionNames) (*workerpb.Done, error) {
+	return c.pause(ctx, req, true)
 }
 
-// Resume offers functions again.
-func (c *contract) Resume(_ context.Context, req *workerpb.FunctionNames) (*workerpb.Done, error) {
-	return c.pause(req, false)
+// Resume offers functions again. It does not wait.
+func (c *contract) Resume(ctx context.Context, req *workerpb.FunctionNames) (*workerpb.Done, error) {
+	return c.pause(ctx, req, false)
 }
 
-func (c *contract) pause(req *workerpb.FunctionNames, paused bool) (*workerpb.Done, error) {
+func (c *contract) pause(ctx context.Context, req *workerpb.FunctionNames, paused bool) (*workerpb.Done, error) {
 	return c.do(func(p *performer) error {
-		for _, name := range req.GetNames() {
-			if p.assigned.Load().functions[name] == nil {
-				return fmt.Errorf("function %q is not this worker's", name)
-			}
-		}
-		p.pause(req.GetNames(), paused)
+		p.pause(ctx, req.GetNames(), paused)
 		return nil
 	})
 }

@@ -59,13 +59,11 @@ func (p *performer) jobID(job *gearclient.Job, hash uint64) *workerpb.JobID {
 	return &workerpb.JobID{Server: p.serverName(job.Server()), Handle: text(job.Handle()), Hash: hash, Unique: text(job.Unique())}
 }
 
-// hash is that of a job that is over. Its slot's record has it as long as no
-// other job came; the handler may have changed the workload since.
+// hash is that of a job that is over, for its slot's goroutine. The hand has it as long
+// as no other job came; the handler may have changed the workload since.
 func (p *performer) hash(job *gearclient.Job) uint64 {
-	if r := p.record(job.Slot()); r != nil {
-		if last := r.Snapshot(); last.Handle == job.Handle() {
-			return last.Hash
-		}
+	if h := p.hands.of(job); h != nil {
+		return h.hash
 	}
 	return jobrecord.Hash(job.Function(), job.Unique(), job.Workload())
 }

@@ -40,7 +40,7 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	a := p.assigned.Load()
 	f := a.functions[gj.Function()]
 	if f == nil {
-		f = &workerpb.Function{Name: gj.Function()} // taken away while it was on its way here
+		f = &workerpb.Function{Name: gj.Function()} // a server that invents jobs
 	}
 	t := &task{Job: gj, f: f, hash: jobrecord.Hash(gj.Function(), gj.Unique(), gj.Workload())}
 	p.inHand.Add(1)
@@ -49,6 +49,7 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	p.outlive(ctx, a, recorded)
 	suspect := p.suspects.find(p.key(t))
 	p.count(a, &p.taken)
+	hand := p.take(gj, t.hash)
 	if suspect.GetFail() {
 		return raised(suspect.GetCause())
 	}
@@ -56,8 +57,8 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 		return gearclient.Result{Outcome: gearclient.Abandoned}
 	}
 	defer p.company.leave()
-	if r := p.record(t.Slot()); r != nil {
-		r.Begin(recorded, jobrecord.Now(), len(t.Workload()))
+	if hand.record != nil {
+		hand.record.Begin(recorded, jobrecord.Now(), len(t.Workload()))
 	}
 	handler := p.def.handler(gj.Function())
 	if handler == nil {
@@ -65,10 +66,21 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	}
 	t.job = &Job{
 		function: gj.Function(), handle: gj.Handle(), unique: gj.Unique(), workload: gj.Workload(),
-		command: f.GetCommand(), most: p.maxResult, to: gj, log: p.log,
+		command: f.GetCommand(), most: maxResult(a.limits), to: gj, log: p.log,
 	}
-	data, err := p.call(ctx, handler, t)
+	data, err := p.timed(ctx, handler, t, hand)
 	return p.result(t, data, err)
+}
+
+// timed runs the handler, and notes for how long if its function has a limit beyond
+// which a job is slow.
+func (p *performer) timed(ctx context.Context, handler Handler, t *task, hand *hand) ([]byte, error) {
+	if hand.limit = slow(t.f); hand.limit == 0 {
+		return p.call(ctx, handler, t)
+	}
+	began := time.Now()
+	defer func() { hand.took = time.Since(began) }()
+	return p.call(ctx, handler, t)
 }
 
 // key is how the job is known among suspects.
@@ -95,31 +107,33 @@ func (p *performer) jobDone(job *gearclient.Job, r gearclient.Result, err error)
 	if logsJobs(a.verbosity) {
 		p.logJob(job, r, err)
 	}
-	if limit := a.limits.GetMaxMemory(); limit > 0 {
-		if rss := residentBytes(); rss > limit {
-			p.retire("max_memory", fmt.Sprintf("%d bytes resident, limit %d", rss, limit))
-		}
-	}
+	p.checkMemory(a)
 	p.rest.jobDone()
 }
 
-// account counts a job that is over. One that was given back is none.
+// account counts a job that is over, and takes it out of its slot's hand. One that was
+// given back is none.
 func (p *performer) account(job *gearclient.Job, r gearclient.Result) {
-	rec := p.record(job.Slot())
+	hand := p.hands.of(job)
+	if hand == nil || !hand.busy { // it was answered without the handler
+		hand = p.take(job, jobrecord.Hash(job.Function(), job.Unique(), job.Workload()))
+	}
+	defer p.release(job)
 	if r.Outcome == gearclient.Abandoned {
-		if rec != nil {
-			rec.Drop()
+		if hand.record != nil {
+			hand.record.Drop()
 		}
 		return
 	}
 	failed := r.Outcome != gearclient.Completed
-	if rec != nil {
-		rec.End(jobrecord.Now(), failed, len(r.Data))
+	if hand.record != nil {
+		hand.record.End(jobrecord.Now(), failed, len(r.Data))
 	}
 	p.done.Add(1)
 	if failed {
 		p.failed.Add(1)
 	}
+	p.tellSlow(job, hand, failed)
 }
 
 // logJob logs a job that is over.

@@ -24,10 +24,9 @@ type performer struct {
 	records  *jobrecord.File // nil: none are kept
 	suspects *suspectList
 	company  *company
-	// maxResult is what the slots were made with; Set does not change it.
-	maxResult int64
-	gone      <-chan struct{} // closed when the manager is gone
-	exit      func()          // ends the process with a job in hand, in a moment
+	hands    *hands
+	gone     <-chan struct{} // closed when the manager is gone
+	exit     func()          // ends the process with a job in hand, in a moment
 
 	mu       sync.Mutex // held to change assigned
 	assigned atomic.Pointer[assignment]
@@ -55,7 +54,7 @@ func newPerformer(d *definition, req *workerpb.RunRequest, gone <-chan struct{},
 	}
 	p := &performer{
 		def: d, events: newEventQueue(), gone: gone, exit: exit, company: newCompany(),
-		suspects: newSuspectList(req.GetSuspects()), maxResult: maxResult(a.limits), began: time.Now(),
+		suspects: newSuspectList(req.GetSuspects()), hands: newHands(), began: time.Now(),
 	}
 	p.log = &logHandler{events: p.events, level: new(slog.LevelVar)}
 	p.log.level.Set(level(a.verbosity))
@@ -94,10 +93,10 @@ func (p *performer) workerConfig(a *assignment, hold workerpb.Hold) gearclient.W
 		Servers:   a.addresses,
 		Functions: a.offered(),
 		Handler:   p.perform,
-		Slots:     len(a.slots),
+		Slots:     a.want,
 		ClientID:  func(n int) string { return p.assigned.Load().slot(n).GetClientId() },
 		Hold:      holdOf(hold),
-		MaxData:   p.maxResult,
+		MaxData:   maxResult(a.limits),
 		Reserve:   p.reserve,
 		Release:   func(int) { p.runs.Add(-1) },
 		Events: gearclient.WorkerEvents{
@@ -167,7 +166,10 @@ func (p *performer) retire(reason, detail string) {
 }
 
 // reserve is asked before a GRAB_JOB.
-func (p *performer) reserve(int) gearclient.Decision {
+func (p *performer) reserve(slot int) gearclient.Decision {
+	if p.hands.refuses(slot, p.recordIndex(slot)) {
+		return gearclient.Rest
+	}
 	limit := p.maxRuns(p.assigned.Load())
 	if n := p.runs.Add(1); limit > 0 && n > limit {
 		p.runs.Add(-1)
@@ -208,17 +210,38 @@ func (p *performer) setLifetime(l *workerpb.Limits) {
 }
 
 // setLimits makes new limits take effect: on slots that rest since all runs were
-// reserved, and on a worker that is over the new ones already.
+// reserved, and on a worker that is over the new ones already, which retires at once.
 func (p *performer) setLimits(a *assignment) {
+	p.worker.SetMaxData(maxResult(a.limits))
 	p.setLifetime(a.limits)
+	p.checkMemory(a)
 	if limit := p.maxRuns(a); limit > 0 && max(p.taken.Load(), p.over.Load()) >= limit {
 		p.retire("max_runs", fmt.Sprintf("%d jobs", limit))
+		return
+	}
+	p.resume()
+}
+
+// checkMemory makes the worker retire if it has become too large.
+func (p *performer) checkMemory(a *assignment) {
+	if limit := a.limits.GetMaxMemory(); limit > 0 {
+		if rss := residentBytes(); rss > limit {
+			p.retire("max_memory", fmt.Sprintf("%d bytes resident, limit %d", rss, limit))
+		}
+	}
+}
+
+// resume makes slots ask again that were told to rest.
+func (p *performer) resume() {
+	if p.rest == nil {
+		p.worker.Resume()
 		return
 	}
 	p.rest.resume()
 }
 
-// set replaces settings.
+// set replaces settings, all of them or, after an error, none. What is not among them
+// is not touched, so that nothing is sent for it.
 func (p *performer) set(s *workerpb.Settings) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -227,49 +250,57 @@ func (p *performer) set(s *workerpb.Settings) error {
 		return err
 	}
 	p.log.level.Set(level(next.verbosity))
-	p.assign(next)
+	p.assigned.Store(next)
+	if s.GetFunctions() != nil {
+		p.offer(next)
+	}
+	if s.GetServers() != nil {
+		if err := p.worker.SetServers(next.addresses); err != nil {
+			return fmt.Errorf("set: %w", err) // cannot be: with has looked at them
+		}
+	}
+	if s.GetSlots() != nil {
+		p.worker.SetSlots(next.want)
+	}
 	if s.GetLimits() != nil {
 		p.setLimits(next)
+		p.worker.SetSlots(next.want) // those that have left since all runs were reserved come back
 	}
-	if err := p.worker.SetServers(next.addresses); err != nil {
-		return fmt.Errorf("set: %w", err)
-	}
-	p.worker.SetSlots(len(next.slots))
 	return nil
 }
 
-// pause takes functions from the servers or offers them again.
-func (p *performer) pause(names []string, paused bool) {
+// pauseWait is for how long Pause waits until idle slots have told their servers. They
+// take two round trips; a server that hangs is not waited for.
+const pauseWait = time.Second
+
+// pause takes functions from the servers or offers them again. It waits for the former
+// as Pause promises.
+func (p *performer) pause(ctx context.Context, names []string, paused bool) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.assign(p.assigned.Load().pausing(names, paused))
+	next := p.assigned.Load().pausing(names, paused)
+	p.assigned.Store(next)
+	p.offer(next)
+	p.mu.Unlock()
+	if paused {
+		ctx, cancel := context.WithTimeout(ctx, pauseWait)
+		defer cancel()
+		_ = p.worker.Settle(ctx) // what it has not waited for happens all the same
+	}
 }
 
-// assign makes a the assignment. The caller holds mu.
-func (p *performer) assign(a *assignment) {
-	p.assigned.Store(a)
+// offer makes the slots register what is not paused. The caller holds mu.
+func (p *performer) offer(a *assignment) {
 	if err := p.worker.SetFunctions(a.offered()); err != nil {
-		slog.New(p.log).Error("functions were not changed", "error", err)
+		slog.New(p.log).Error("functions were not changed", "error", err) // cannot be: they were looked at
 	}
-}
-
-// record returns a slot's record, or nil if none is kept.
-func (p *performer) record(slot int) *jobrecord.Record {
-	s := p.assigned.Load().slot(slot)
-	if p.records == nil || s == nil {
-		return nil
-	}
-	r, err := p.records.Record(int(s.GetRecord()))
-	if err != nil {
-		return nil
-	}
-	return r
 }
 
 // slotLeft is told when a slot has left. One of a worker that rests is missed from
-// then on as if it had come to rest.
+// then on as if it had come to rest, and so is one that is no longer wanted.
 func (p *performer) slotLeft(slot int) {
-	p.rest.slotRested(slot)
+	if !p.rest.slotRested(slot) && slot >= p.assigned.Load().want {
+		p.events.put(restedEvent(slot))
+	}
 	p.endIfStuck(p.stuck.Load())
 }
 

@@ -24,13 +24,12 @@ type Part interface {
 // has 1 to 512 bytes and no NUL.
 func Func(name string, h Handler) Part {
 	return partFunc(func(d *definition) error {
+		if err := checkName(name); err != nil {
+			return err
+		}
 		switch {
 		case h == nil:
 			return fmt.Errorf("function %q has no handler", name)
-		case name == "" || len(name) > 512:
-			return fmt.Errorf("function name %q has %d bytes, want 1 to 512", name, len(name))
-		case strings.ContainsRune(name, 0):
-			return fmt.Errorf("function name %q holds a NUL byte", name)
 		case d.handlers[name] != nil:
 			return fmt.Errorf("function %q is given twice", name)
 		}
@@ -38,6 +37,17 @@ func Func(name string, h Handler) Part {
 		d.names = append(d.names, name)
 		return nil
 	})
+}
+
+// checkName says what is wrong with a function's name: what the protocol cannot carry.
+func checkName(name string) error {
+	switch {
+	case name == "" || len(name) > 512:
+		return fmt.Errorf("function name %q has %d bytes, want 1 to 512", name, len(name))
+	case strings.ContainsRune(name, 0):
+		return fmt.Errorf("function name %q holds a NUL byte", name)
+	}
+	return nil
 }
 
 // Any makes h perform whatever functions the configuration gives the worker

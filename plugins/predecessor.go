@@ -50,7 +50,8 @@ func (p *performer) heldElsewhere(a *assignment, job jobrecord.Job) bool {
 		return false
 	}
 	for i, ok := p.records.Find(job, 0); ok; i, ok = p.records.Find(job, i+1) {
-		if !slices.ContainsFunc(a.slots, func(s *workerpb.Slot) bool { return int(s.GetRecord()) == i }) {
+		own := slices.ContainsFunc(a.slots[:a.want], func(s *workerpb.Slot) bool { return int(s.GetRecord()) == i })
+		if !own && !p.hands.shows(i) {
 			return true
 		}
 	}

@@ -29,8 +29,8 @@ func newHeir(t *testing.T) heir {
 	t.Cleanup(func() { _ = records.Close() })
 	gone := make(chan struct{})
 	return heir{
-		performer: &performer{records: records, gone: gone}, tb: t,
-		a:    &assignment{slots: []*workerpb.Slot{{Record: 1}, {Record: 2}}},
+		performer: &performer{records: records, gone: gone, hands: newHands()}, tb: t,
+		a:    &assignment{slots: []*workerpb.Slot{{Record: 1}, {Record: 2}}, want: 2},
 		gone: gone,
 	}
 }

@@ -75,17 +75,22 @@ func (r *rest) resume() {
 }
 
 // slotRested is told when a slot has come to rest, or has left. The manager hears
-// of it once, and only after Retiring: before that, the slot may have to go on.
-func (r *rest) slotRested(n int) {
+// of it once, and only after Retiring: before that, the slot may have to go on. It
+// reports whether the manager has heard.
+func (r *rest) slotRested(n int) bool {
 	if r == nil {
-		return
+		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.resting.Load() && !r.said[n] {
+	if !r.resting.Load() {
+		return false
+	}
+	if !r.said[n] {
 		r.said[n] = true
 		r.events.put(restedEvent(n))
 	}
+	return true
 }
 
 // jobDone is told when a job has been answered.

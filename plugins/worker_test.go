@@ -179,8 +179,8 @@ func TestPauseAndResume(t *testing.T) {
 		t.Error(err)
 	}
 	wantResult(t, paused, "later")
-	if err := w.Pause(t.Context(), "reverse"); err == nil || !strings.Contains(err.Error(), "not this worker's") {
-		t.Errorf("pause of a foreign function: %v", err)
+	if err := w.Pause(t.Context(), "reverse"); err != nil {
+		t.Errorf("pause of a function that may come: %v", err)
 	}
 }
 

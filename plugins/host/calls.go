@@ -32,13 +32,15 @@ func (w *Worker) Go(ctx context.Context, hold workerpb.Hold, slots uint32) error
 
 // Set replaces the fields that settings holds. When it returns, the next job that a
 // slot asks for is asked for under them; jobs in hand end under the old ones, and
-// servers that are new may not be connected yet. Limits.max_data is the one field
-// that a running worker does not change: that takes a new worker.
+// servers that are new may not be connected yet.
 func (w *Worker) Set(ctx context.Context, settings *workerpb.Settings) error {
 	return call(ctx, w, "set", w.c.client.Set, settings)
 }
 
-// Pause takes functions from the job servers; jobs in hand go on.
+// Pause takes functions from the job servers; jobs in hand go on. When it returns, a
+// Go worker begins no job of theirs any more, but for one that a server has given it
+// before; it waits for a second at most if a server hangs. Names that the worker does
+// not have are kept for the case that Set brings them.
 func (w *Worker) Pause(ctx context.Context, functions ...string) error {
 	return call(ctx, w, "pause", w.c.client.Pause, &workerpb.FunctionNames{Names: functions})
 }
