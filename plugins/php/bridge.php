@@ -941,15 +941,21 @@ final class Library
         };
     }
 
-    /** Tells whether a file has to do with PEAR's jobs. It is read in pieces, for each worker has the memory of the largest. */
+    /**
+     * Tells whether a file has to do with PEAR's jobs, as one may have that only opcache
+     * holds. It is read in pieces, for each worker has the memory of the largest.
+     */
     private function mentionsPear(string $file): bool
     {
         if (\class_exists('Net_Gearman_Job_Common', false)) {
             return true;
         }
         $stream = @\fopen($file, 'rb');
+        if ($stream === false) {
+            return true;
+        }
         $before = '';
-        while ($stream !== false && (string) ($piece = \fread($stream, 8192)) !== '') {
+        while ((string) ($piece = \fread($stream, 8192)) !== '') {
             if (\strpos($before . $piece, self::PEAR_PREFIX) !== false) {
                 return true;
             }
@@ -991,6 +997,10 @@ final class Library
             $this->searched[$dir] = true;
             $file = \rtrim($dir, '/') . '/vendor/autoload.php';
             if (!@\is_file($file)) {
+                if (self::held($file)) {
+                    self::include($file);
+                    return;
+                }
                 continue;
             }
             foreach ([$dir, \dirname($file), $file] as $path) {
@@ -1004,6 +1014,12 @@ final class Library
             self::include($file);
             return;
         }
+    }
+
+    /** Tells whether opcache has a file, which may have gone from the disk: that was loaded once. */
+    private static function held(string $file): bool
+    {
+        return \function_exists('opcache_is_script_cached') && @\opcache_is_script_cached($file);
     }
 
     /** Tells whether anybody may put another file in the place of one, seen from where links to it lead. */

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -333,5 +334,33 @@ func TestInspectDoesNotCountForGenerations(t *testing.T) {
 	version(t, dir, "three")
 	if got := b.runs(t, second, file); got != "three" {
 		t.Errorf("the next generation has loaded version %q", got)
+	}
+}
+
+// TestAReleaseThatIsGone is still run by the generation that has loaded it: its autoloader, a class that
+// was loaded with the file, and one in PEAR's style.
+func TestAReleaseThatIsGone(t *testing.T) {
+	b := setupPHP(t, true, nil)
+	release := filepath.Join(t.TempDir(), "release")
+	workers := filepath.Join(release, "workers")
+	for _, dir := range []string{workers, filepath.Join(release, "vendor")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	workerFile(t, filepath.Join(release, "vendor"), "autoload",
+		"spl_autoload_register(function ($class) { if ($class === 'Version') { require_once __DIR__ . '/../vendor/version.php'; } });")
+	workerFile(t, filepath.Join(release, "vendor"), "version", "class Version { const NUMBER = 'one'; }")
+	file := workerFile(t, workers, "version", `echo 'version ', Version::NUMBER, " of it\n"; class Net_Gearman_Job_version extends Net_Gearman_Job_Common { public function run($arg) {} }`)
+	if err := b.gen.Warm(t.Context(), []php.File{file}); err != nil {
+		t.Fatal(err)
+	}
+	for _, when := range []string{"before", "after"} {
+		if got := b.runs(t, b.gen, file); got != "one" {
+			t.Errorf("%s: it has loaded version %q", when, got)
+		}
+		if err := os.RemoveAll(release); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
