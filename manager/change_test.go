@@ -140,7 +140,9 @@ func codeChanges() []changeCase {
 }
 
 func addFunctions(names ...string) func(*PoolPlan) {
-	return func(p *PoolPlan) { p.Functions = append(p.Functions, aPool(p.Kind, append(names, "")...).Functions[:len(names)]...) }
+	return func(p *PoolPlan) {
+		p.Functions = append(p.Functions, aPool(p.Kind, append(names, "")...).Functions[:len(names)]...)
+	}
 }
 
 func limitCases() []changeCase {

@@ -59,6 +59,7 @@ func newLibrary(store *content.Store, d Describer, in Inspector, emit func(Event
 func (l *library) look(ctx context.Context, cfg *config.Config, running []Program, how lookAt) ([]Program, []config.Problem) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	running = slices.DeleteFunc(slices.Clone(running), func(p Program) bool { return p.Broken })
 	s := &scan{cfg: cfg, lib: l, how: how, running: running, sums: map[string]string{}, unsettled: map[string]bool{}, matches: map[string][]string{}}
 	if how.settled {
 		s.await(ctx)

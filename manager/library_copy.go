@@ -1,6 +1,8 @@
 package manager
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/gearman-manager/gearman-manager/internal/content"
@@ -43,8 +45,12 @@ type copyKey struct{ path, hash string }
 
 // inPlace tells once for each reason that a plugin runs in place.
 func (l *library) inPlace(path string, err error) {
-	if l.told[path] != err.Error() {
-		l.told[path] = err.Error()
+	why := err.Error()
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		why = at.Err.Error() // without the name of a temporary file
+	}
+	if l.told[path] != why {
+		l.told[path] = why
 		l.emit(PluginInPlace{Program: path, Err: err})
 	}
 }
