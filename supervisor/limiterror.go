@@ -42,6 +42,8 @@ func (r resource) refused(hard uint64, err error) *LimitError {
 	case !errors.Is(err, unix.EPERM):
 	case r.number == unix.RLIMIT_NOFILE && r.value > maxNoFile():
 		e.Advice = fmt.Sprintf("no process may open more than fs.nr_open = %d; raise that (sysctl), or choose a lower value", maxNoFile())
+	case r.value > hard && r.value <= ownHard(r.number):
+		e.Advice = "a process that runs has its limit raised only by one with CAP_SYS_RESOURCE; a new process can have it"
 	case r.value > hard:
 		e.Advice = fmt.Sprintf("raise that (%s= in the systemd unit, %s in a shell), or choose a lower value", r.unit, r.shell)
 	default:
@@ -50,11 +52,21 @@ func (r resource) refused(hard uint64, err error) *LimitError {
 	return e
 }
 
-func (l Limits) niceRefused(err error) *LimitError {
+// niceRefused describes a priority that the kernel refuses that process.
+func (l Limits) niceRefused(pid int, err error) *LimitError {
 	return &LimitError{
-		Limit: niceLimit, Value: fmt.Sprint(l.Nice), Bound: fmt.Sprint(lowestNice()), Err: err,
+		Limit: niceLimit, Value: fmt.Sprint(l.Nice), Bound: fmt.Sprint(lowestNice(pid)), Err: err,
 		Advice: "run with CAP_SYS_NICE, raise the limit (LimitNICE= in the systemd unit, ulimit -e in a shell), or choose a higher value",
 	}
+}
+
+// ownHard is this process's own hard limit, up to which it may start others.
+func ownHard(resource int) uint64 {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(resource, &own); err != nil {
+		return 0
+	}
+	return own.Max
 }
 
 func amount(value uint64) string {

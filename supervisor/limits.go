@@ -30,9 +30,12 @@ type Limits struct {
 	Core    uint64
 	SetCore bool
 	// Nice is the priority, -20 (served first) to 19, of all threads of the process;
-	// 0: unchanged.
-	Nice int
+	// 0: unchanged, unless SetNice is true.
+	Nice    int
+	SetNice bool
 }
+
+func (l Limits) setsNice() bool { return l.Nice != 0 || l.SetNice }
 
 // resource is one limit that prlimit(2) sets, with its names elsewhere.
 type resource struct {
@@ -55,24 +58,25 @@ func (l Limits) resources() (all []resource) {
 }
 
 // apply sets the limits of a child that has not been collected, and the priority of
-// all threads of the group that it leads. A child that has ended needs none.
+// all threads of the group that it leads: as many as it can. A child that has ended
+// needs none.
 func (l Limits) apply(pid int) error {
+	var errs []error
 	for _, r := range l.resources() {
 		err := unix.Prlimit(pid, r.number, &unix.Rlimit{Cur: r.value, Max: r.value}, nil)
 		if err != nil && !errors.Is(err, unix.ESRCH) {
 			var now unix.Rlimit
 			_ = unix.Prlimit(pid, r.number, nil, &now) // 0 is said if not even that is allowed
-			return r.refused(now.Max, err)
+			errs = append(errs, r.refused(now.Max, err))
 		}
 	}
-	if l.Nice == 0 {
-		return nil
+	if l.setsNice() {
+		err := unix.Setpriority(unix.PRIO_PGRP, pid, l.Nice)
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, l.niceRefused(pid, err))
+		}
 	}
-	err := unix.Setpriority(unix.PRIO_PGRP, pid, l.Nice)
-	if err != nil && !errors.Is(err, unix.ESRCH) {
-		return l.niceRefused(err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Check tells which of the limits this process may not set for its children, before
@@ -84,8 +88,8 @@ func (l Limits) Check() error {
 	for _, r := range l.resources() {
 		errs = append(errs, r.check())
 	}
-	if l.Nice != 0 && l.Nice < lowestNice() && !capable(unix.CAP_SYS_NICE) {
-		errs = append(errs, l.niceRefused(unix.EACCES))
+	if own := os.Getpid(); l.setsNice() && l.Nice < lowestNice(own) && !capable(unix.CAP_SYS_NICE) {
+		errs = append(errs, l.niceRefused(own, unix.EACCES))
 	}
 	return errors.Join(errs...)
 }
@@ -111,16 +115,16 @@ func maxNoFile() uint64 {
 	return top
 }
 
-// lowestNice is the lowest nice value to which a process without privileges may go
-// from where this one is: its own, or what RLIMIT_NICE allows (20 less that limit,
-// see getrlimit(2)).
-func lowestNice() int {
+// lowestNice is the lowest nice value to which a process may be brought without
+// privileges from where it is: its own, or what its RLIMIT_NICE allows (20 less that
+// limit, see getrlimit(2)).
+func lowestNice(pid int) int {
 	own := 0
-	if prio, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid()); err == nil {
+	if prio, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err == nil {
 		own = 20 - prio // the system call, unlike the C function, says 20 less nice
 	}
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NICE, &limit); err != nil {
+	if err := unix.Prlimit(pid, unix.RLIMIT_NICE, nil, &limit); err != nil {
 		return own
 	}
 	return min(own, 20-int(min(limit.Cur, 40)))
@@ -149,9 +153,14 @@ func inUserNamespace() bool {
 	return inside != 0 || outside != 0 || count != whole
 }
 
-// SetLimits sets limits of a process that runs, as its start did. It is for one that
-// has spoken: by now it has done what programs do to their own limits when they
-// start. After the end of the process it does nothing. The error is a *LimitError.
+// SetLimits sets limits of a process that runs, as its start did: again for one that
+// has spoken, which by now has done what programs do to their own limits when they
+// start, or others, at any time. They count for the process, and for what it starts from
+// then on. A limit may always be lowered, also below what is in use, which then fails at
+// the next demand. Raising one takes CAP_SYS_RESOURCE, since the start has set the hard
+// limit too, and a better priority CAP_SYS_NICE: without, only a new process has it.
+// Those that can be set are, whatever becomes of the others: the error joins a
+// *LimitError for each that is refused. After the end of the process it does nothing.
 func (p *Process) SetLimits(l Limits) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -124,6 +124,28 @@ func TestSetLimitsOfARunningProcess(t *testing.T) {
 	}
 }
 
+// Limits of a process that runs go down and, if this process may, up again.
+func TestLimitsGoDownAndUp(t *testing.T) {
+	t.Parallel()
+	p, pid := startReady(t, child("block"))
+	for i, l := range []supervisor.Limits{
+		{NoFile: 100, Data: 4 << 30, SetCore: true, Core: 1000, Nice: 7},
+		{NoFile: 50, Data: 1 << 30, SetCore: true, Core: 10, Nice: 12},
+		{NoFile: 500, Data: 6 << 30, SetCore: true, Core: 1 << 20, SetNice: true},
+		{NoFile: 40, Data: unix.RLIM_INFINITY, SetCore: true, Core: unix.RLIM_INFINITY, Nice: -3},
+	} {
+		err := p.SetLimits(l)
+		if _, refused := errors.AsType[*supervisor.LimitError](err); refused && i > 1 {
+			t.Skipf("this process may not raise limits: %v", err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustHaveLimits(t, pid, map[int]uint64{unix.RLIMIT_NOFILE: l.NoFile, unix.RLIMIT_DATA: l.Data, unix.RLIMIT_CORE: l.Core})
+		mustAllBeNice(t, pid, l.Nice)
+	}
+}
+
 func TestTheKernelHoldsToLimits(t *testing.T) {
 	t.Parallel()
 	spec := sh("read line; exec cat /dev/null 2>&1") // which opens its libraries first
@@ -242,7 +264,38 @@ func unprivileged([]string) int {
 	} {
 		c.tryOn(sup)
 	}
+	changeWithoutPrivileges(sup)
 	return 0
+}
+
+// changeWithoutPrivileges lowers limits of a process that runs, and cannot raise them
+// again.
+func changeWithoutPrivileges(sup *supervisor.Supervisor) {
+	spec := sh("exec sleep 300")
+	spec.Limits = supervisor.Limits{NoFile: 400, Nice: 2}
+	p, err := sup.Start(spec)
+	if err != nil {
+		complain("start: %v", err)
+		return
+	}
+	if err := p.SetLimits(supervisor.Limits{NoFile: 300, Nice: 5}); err != nil {
+		complain("lower: %v", err)
+	}
+	err = p.SetLimits(supervisor.Limits{NoFile: 350, Data: 1 << 30, SetNice: true})
+	want := "limit sh: limit nofile = 350 cannot be set, the hard limit is 300: " +
+		"a process that runs has its limit raised only by one with CAP_SYS_RESOURCE; a new process can have it\n" +
+		"nice = 0 cannot be set, the lowest allowed here is 5: run with CAP_SYS_NICE, " +
+		"raise the limit (LimitNICE= in the systemd unit, ulimit -e in a shell), or choose a higher value"
+	if _, ok := errors.AsType[*supervisor.LimitError](err); !ok || err.Error() != want {
+		complain("raise: got %v, want %s", err, want)
+	}
+	for resource, value := range map[int]uint64{unix.RLIMIT_NOFILE: 300, unix.RLIMIT_DATA: 1 << 30} {
+		var now unix.Rlimit
+		if err := unix.Prlimit(p.PID(), resource, nil, &now); err != nil || now.Max != value || now.Cur != value {
+			complain("resource %d: %v, %v, want %d", resource, now, err, value)
+		}
+	}
+	_ = p.Kill()
 }
 
 // limitCase is what is wanted of a child, and what is said of it.
