@@ -150,7 +150,7 @@ func (k Key) path(text, cwd string) (any, error) {
 		return nil, err
 	}
 	if k.Name == "log_file" && text == "syslog" {
-		return text, nil
+		return text, &clampedError{"syslog has no effect yet: the log goes to standard error, want the path of a file"}
 	}
 	return absolute(text, cwd), nil
 }

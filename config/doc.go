@@ -19,15 +19,30 @@
 //   - yes, on and true are "1"; no, off, none, false and null are empty, in any case of letters and only without quotes;
 //     an empty value counts as not set, but a bare no, off, none or false is 0 for a number or a time, and off for a switch;
 //   - quotes are taken off wherever they stand, and a quoted text may go on over several lines;
+//   - ${NAME} and ${NAME:-default} are the value of a variable of the environment, or the default when there is none of that name, outside
+//     quotes and between double ones; a backslash before the $ between double quotes keeps it;
 //   - of a key that stands twice in a section the last one counts (a warning says so), name[] = value appends to a list.
 //
 // It is stricter in a few places where PHP would guess, each an error that says so and asks for quotes: the operators & | ^ ~ ! ( )
-// and ${NAME} in a bare value, a $ that swallows what follows it, an apostrophe that is never closed, two of them with text behind, a zero byte, text behind a
+// in a bare value, what begins with ${ and is not of these two forms, ${NAME} in the name of a section, a $ that swallows what follows it, an apostrophe that is never closed, two of them with text behind, a zero byte, text behind a
 // section's closing bracket, and a section that stands twice (PHP drops the first one). Names of PHP constants are plain words
 // here, and spaces around a section's name or at the end of the file's last line are left out.
+// PHP looks for ${NAME} among its own settings first, which there are none of here; a default takes PHP 8.3 there.
 //
 // The keys command and php_args are ours and hold a command line, so their quotes are the shell's and stay: command = sh -c 'a; b' is
-// three words. Only when the whole value is one quoted text are the quotes the file's: command = "wc -l" is two words.
+// three words. Only when the whole value is one quoted text are the quotes the file's: command = "wc -l" is two words. In them ${NAME} is
+// replaced where a shell would, not between single quotes, and what comes in its place never turns into a quote: outside quotes it is
+// split at spaces, between them it is part of one word.
+//
+// What comes from the environment may be a secret: no problem, note or origin shows it, but for the names of files that are included.
+//
+// # Files
+//
+// Entries of include in [GearmanManager] that end in .ini are files, seen from the directory of the config file, or patterns for files,
+// which may match none. They hold sections of functions; each section stands in one file only. Patterns do not match files whose names
+// begin with a dot, nor the config file itself. A file that is included cannot include others.
+//
+// [Save] sets values in one of these files, as text: what it does not change stays as it is, comments and all.
 //
 // # How it is read
 //

@@ -103,8 +103,8 @@ func programKeys() []Key {
 			Doc: "Directories in which workers are found, without spaces beside the commas; a relative one is seen from the working directory at start, and symbolic links are resolved at each scan.",
 		},
 		{
-			Name: "include", Where: Global, Type: NameList, Default: "*",
-			Doc:         "The functions that are performed, and no other; * is all of them.",
+			Name: includeKey, Where: Global, Type: NameList, Default: "*",
+			Doc:         "The functions that are performed, and no other; * is all of them. Entries that end in .ini are files with further functions and do not count among these; patterns such as conf.d/*.ini are allowed.",
 			Differences: spacedNames(),
 		},
 		{
@@ -324,7 +324,7 @@ func changeKeys() []Key {
 	return []Key{
 		{
 			Name: "auto_update", Where: Global, Type: Bool, Default: "off", Flag: "a",
-			Doc: "Run new code by itself when a program changes; when off, \"gearman-manager reload\" or SIGHUP has to ask for it. Programs that are new or gone are noticed in any case.",
+			Doc: "Run new code by itself when a program changes, is new or gone; when off, \"gearman-manager reload\" or SIGHUP has to ask for it.",
 			Differences: []Difference{{
 				When: WhenOn,
 				What: "there all workers left when one of their files had a new time, which was looked at every 5 seconds; here only the workers of a program leave whose content has changed, at once, and one by one behind new ones that are ready",
@@ -403,7 +403,7 @@ func processKeys() []Key {
 		},
 		{
 			Name: "log_file", Where: Global, Type: Path, Flag: "l",
-			Doc: "File to log to, or the word syslog; standard error when not set.",
+			Doc: "File to log to, opened anew on SIGHUP and SIGUSR1; standard error when not set. The word syslog has no effect yet.",
 		},
 		{
 			Name: "pid_file", Where: Global, Type: Path, Flag: "P",

@@ -102,11 +102,34 @@ As PHP's ` + "`parse_ini_file`" + ` reads them:
 - ` + "`;`" + ` outside quotes begins a comment. ` + "`#`" + ` does not.
 - Quotes are taken off; inside double quotes a backslash protects ` + "`\"`" + ` and ` + "`\\`" + `.
 - ` + "`yes`, `on`, `true`" + ` are 1. ` + "`no`, `off`, `none`, `false`" + ` are 0 or off. An empty value and ` + "`null`" + ` count as not set.
-- A value with one of ` + "`& | ^ ~ ! ( ) = $`" + ` wants quotes.
+- A value with one of ` + "`& | ^ ~ ! ( ) =`" + ` wants quotes, one with a ` + "`$`" + ` single ones.
+- ` + "`${NAME}`" + ` is the variable of that name in the environment of the manager, ` + "`${NAME:-default}`" + ` has a default for when there is none.
+  Without a default it is empty then, and a warning says so. It is replaced outside quotes and between double ones, where ` + "`\\${NAME}`" + `
+  keeps it as it is; between single quotes, in keys and in the names of sections it is not. Problems never show what came from there.
 - A list is written with commas, or as ` + "`name[] = value`" + ` once for each entry.
-- The quotes in ` + "`command`" + ` and ` + "`php_args`" + ` are the shell's: ` + "`command = sh -c 'sleep 1; cat'`" + ` is three words.
+- The quotes in ` + "`command`" + ` and ` + "`php_args`" + ` are the shell's: ` + "`command = sh -c 'sleep 1; cat'`" + ` is three words. ` + "`${NAME}`" + `
+  in them is replaced where a shell would, and is always text, whatever quotes it holds.
 
 Times are in seconds (decimals are allowed) unless another unit is named; 0 switches a limit off.
+
+## Several files
+
+    [GearmanManager]
+    include = conf.d/*.ini
+
+Entries of ` + "`include`" + ` that end in ` + "`.ini`" + ` are files with sections of functions, read in the order of their names. A relative one is seen
+from the directory of the config file. A pattern (` + "`*`" + `, ` + "`?`" + `, ` + "`[a-z]`" + `) may match no file, and leaves out names that begin with a dot; a
+plain name has to be there. Names of functions may stand in the same list: with ` + "`include = conf.d/*.ini, resize`" + ` only ` + "`resize`" + ` is performed.
+
+Each section stands in one file, and ` + "`[GearmanManager]`" + ` in the config file; twice is an error that names both places. A file that is
+included cannot include others. A config in PHP may include ini files as well.
+
+## Changes while the fleet runs
+
+A changed config file is applied at once (` + "`reload_config`" + `), one that it includes too, also one that is new; only what it changes is touched,
+and a file with errors changes nothing. New code runs at once with ` + "`auto_update = on`" + `; else ` + "`gearman-manager reload`" + ` or SIGHUP asks
+for it. ` + "`gearman-manager scale FUNCTION=N --save`" + ` writes a number into the file in which it belongs, and leaves comments and everything
+else there as they are.
 `
 
 // reference makes the page.

@@ -145,6 +145,7 @@ func (l *loader) run(overrides Overrides) {
 			l.fromFile(file, at)
 		}
 	}
+	l.checkControl()
 	l.compareMemory(GlobalSection)
 	for _, name := range l.config.names {
 		l.compareMemory(name)
@@ -221,6 +222,18 @@ func (l *loader) set(k Key, at place, it *item) {
 	l.config.values[at] = value{typed: typed, origin: it.origin, number: l.number, text: text, env: it.env, spaced: it.spaced()}
 	if k.NotYet != "" && !l.config.isDefault(k, typed) {
 		l.add(problemAt(it.origin, Warning, k.NotYet))
+	}
+}
+
+// checkControl notes rights for a control socket that nobody they are for can reach.
+func (l *loader) checkControl() {
+	if l.config.ControlSocket() != "" {
+		return
+	}
+	for _, key := range []string{"control_owner", "control_group"} {
+		if get[string](l.config, GlobalSection, key) != "" {
+			l.add(problemAt(l.config.Origin(GlobalSection, key), Warning, "the control socket is in the runtime directory, which only the user of the manager can enter, want control_socket in a directory that others can"))
+		}
 	}
 }
 

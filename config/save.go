@@ -48,8 +48,8 @@ func (e *SaveError) Unwrap() error { return e.Err }
 // The file is replaced at once or not at all: the new text is written beside it, read again, and renamed over it when nothing but the wanted
 // values differs. A symbolic link stays, and what it leads to is replaced. For that the directory has to be writable.
 //
-// It returns a [*SaveError] for a config in PHP, a file with errors, a value that the key does not take, one that is a list or comes from the
-// environment, and a file that cannot be replaced or has changed meanwhile. Save blocks on the disk, and while another process saves in
+// It returns a [*SaveError] for a config in PHP, a file with errors, a section that stands in a file that
+// this one includes, a value that the key does not take, one that is a list or comes from the environment, and a file that cannot be replaced or has changed meanwhile. Save blocks on the disk, and while another process saves in
 // the same directory. It may be used concurrently, also with [Load], which finds the file as it was or as it is to be.
 func Save(path string, changes []Change) error {
 	switch {
@@ -68,6 +68,9 @@ func Save(path string, changes []Change) error {
 		return &SaveError{File: path, Reason: problem}
 	}
 	text, err := edit(path, string(data), changes)
+	if err == nil {
+		err = elsewhere(path, changes)
+	}
 	if err == nil && text != string(data) {
 		err = replaceFile(target, data, []byte(text))
 	}
@@ -75,6 +78,20 @@ func Save(path string, changes []Change) error {
 		e.File = path
 	}
 	return err
+}
+
+// elsewhere returns an error for a change of a section that stands in a file that this one includes: here it would stand twice.
+func elsewhere(path string, changes []Change) error {
+	whole, _ := Load(path, nil)
+	if whole == nil {
+		return nil
+	}
+	for _, c := range changes {
+		if at, ok := whole.sections[c.Section]; ok && at.File != path {
+			return &SaveError{Section: c.Section, Key: c.Key, Reason: fmt.Sprintf("the section stands in %s, want the value saved there", at.File)}
+		}
+	}
+	return nil
 }
 
 // FileOf returns the file in which the section stands, where a value of it is to be saved. For a section that is nowhere it is the config

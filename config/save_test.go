@@ -176,6 +176,25 @@ func TestSaveWhere(t *testing.T) {
 	wantSaveError(t, "no file", config.Save("", set("a", "count", "1")), "save there is no config file, want one that is named with -c")
 }
 
+// TestSaveInIncludedFile saves a value where its section stands, and nowhere else.
+func TestSaveInIncludedFile(t *testing.T) {
+	t.Parallel()
+	const main = "[GearmanManager]\ninclude = d/*.ini\n"
+	dir := tree(t, t.TempDir(), map[string]string{"config.ini": main, "d/a.ini": "; a\n[a]\n"})
+	path := filepath.Join(dir, "config.ini")
+	cfg, _ := config.Load(path, nil)
+	wantSaveError(t, "elsewhere", config.Save(path, set("a", "count", "2")), "save "+path+": [a] count: the section stands in "+dir+"/d/a.ini, want the value saved there")
+	if err := config.Save(cfg.FileOf("a"), set("a", "count", "2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := config.Save(cfg.FileOf("b"), set("b", "count", "3")); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, filepath.Join(dir, "d/a.ini")) != "; a\n[a]\ncount = 2\n" || read(t, path) != main+"\n[b]\ncount = 3\n" {
+		t.Errorf("%q and %q", read(t, filepath.Join(dir, "d/a.ini")), read(t, path))
+	}
+}
+
 // TestSaveKeepsTheFile: mode and symbolic links stay, and for root owner and group.
 func TestSaveKeepsTheFile(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
@@ -34,7 +36,7 @@ pool is given up; - is no limit, and pools with the same limits share a line.
 
 No worker is started, but each Go plugin is run for a moment and asked for its
 functions, and the files of PHP workers are loaded once to find those that are
-broken.
+broken. A pattern of watch that matches no file is a warning.
 
 Exit codes:
   0    no errors; there may be warnings
@@ -64,7 +66,7 @@ func (c *check) run(ctx context.Context, std *streams, args []string) error {
 		if err != nil {
 			return err
 		}
-		plan, problems = found, append(problems, more...)
+		plan, problems = found, slices.Concat(problems, more, unwatched(cfg))
 	}
 	if err := c.write(std, cfg, plan, problems); err != nil {
 		return err
@@ -92,6 +94,27 @@ func (c *check) write(std *streams, cfg *config.Config, plan *manager.Plan, prob
 		return errors.Join(err, writeMigration(std.out, notes))
 	}
 	return errors.Join(plan.Table(std.out), writeLimits(std.out, plan), writeMigration(std.out, notes))
+}
+
+// unwatched notes patterns of watch that match no file, which are more often a slip
+// than files that are to come.
+func unwatched(cfg *config.Config) (problems []config.Problem) {
+	for _, section := range append([]string{config.GlobalSection}, cfg.Sections()...) {
+		f := cfg.Function(section)
+		if !f.IsOwn("watch") {
+			continue
+		}
+		for _, pattern := range f.Watch() {
+			if found, err := filepath.Glob(pattern); err == nil && len(found) == 0 {
+				at := f.Origin("watch")
+				problems = append(problems, config.Problem{
+					File: at.File, Line: at.Line, Section: at.Section, Key: at.Key, Severity: config.Warning,
+					Message: pattern + " matches no file, want the files that the program depends on",
+				})
+			}
+		}
+	}
+	return problems
 }
 
 // writeLimits shows below the plan what the workers of its pools are held to.
