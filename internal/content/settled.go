@@ -49,16 +49,16 @@ func (s *Sums) Settled(ctx context.Context, path string, wait time.Duration) (ha
 	}
 }
 
-// view is one look at a file.
+// view is one look at a file. If it failed, the hash is empty.
 type view struct {
 	stamp stamp
 	hash  string
 	err   error
 }
 
-// same reports whether two looks saw the same.
+// same reports whether two looks saw the same, a file or none.
 func (v view) same(other view) bool {
-	return v.stamp == other.stamp && v.hash == other.hash && (v.err == nil) == (other.err == nil)
+	return v.stamp == other.stamp && v.hash == other.hash
 }
 
 // view looks at a file.

@@ -124,6 +124,9 @@ func TestSpoiled(t *testing.T) {
 			c := put(t, s, path, "text")
 			must(t, os.Chmod(c.Path, 0o700)) // So that the test may write to it if it is not root's.
 			must(t, spoil(c.Path))
+			if what == "torn" || what == "other" {
+				must(t, os.Chmod(c.Path, 0o500))
+			}
 			if next {
 				var err error
 				s, err = OpenStore(s.dir)
@@ -337,22 +340,32 @@ func TestPutTogether(t *testing.T) {
 	}
 }
 
-// TestPutDoesNotWait: a Put does not wait for others, nor they for it, but for a piece.
-func TestPutDoesNotWait(t *testing.T) {
+// TestPutBetweenForks: nothing is written while a process is forked, and the hash is that of what is written then.
+func TestPutBetweenForks(t *testing.T) {
 	t.Parallel()
-	s := open(t)
+	s, dir := open(t), t.TempDir()
 	s.fork = new(sync.RWMutex)
-	path := file(t, "text", t.TempDir(), "f")
-	s.fork.Lock() // A fork that takes long.
-	done := make(chan error, 1)
-	go func() { _, err := s.Put(path); done <- err }()
+	path := file(t, "text", dir, "f")
+	s.fork.Lock()
+	type result struct {
+		Copy
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		c, err := s.Put(path)
+		done <- result{c, err}
+	}()
 	select {
-	case err := <-done:
-		t.Errorf("written while a process was forked: %v", err)
+	case r := <-done:
+		t.Errorf("written while a process was forked: %+v", r)
 	case <-time.After(50 * time.Millisecond):
 	}
+	file(t, "next", path)
 	s.fork.Unlock()
-	must(t, <-done)
+	r := <-done
+	must(t, r.err)
+	wantCopy(t, r.Copy, "next")
 	s.fork.Lock() // What is there needs no writing.
 	defer s.fork.Unlock()
 	_, err := s.Put(path)

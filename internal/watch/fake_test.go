@@ -100,6 +100,7 @@ func (f *fake) write(path string) { f.ev <- fsnotify.Event{Name: path, Op: fsnot
 // bundle is a Watcher of one directory, with a fake notifier, in a bubble with a clock of its own.
 type bundle struct {
 	*Watcher
+	t    *testing.T
 	fake *fake
 	// dir is watched; nothing is in it.
 	dir string
@@ -111,42 +112,42 @@ type bundle struct {
 func (b *bundle) file(name string) string { return filepath.Join(b.dir, name) }
 
 // next waits until a Change comes, for at most limit, and returns when it came.
-func (b *bundle) next(t *testing.T, limit time.Duration) (Change, time.Duration) {
-	t.Helper()
+func (b *bundle) next(limit time.Duration) (Change, time.Duration) {
+	b.t.Helper()
 	began := time.Now()
 	select {
 	case c := <-b.Changes():
 		return c, time.Since(began)
 	case <-time.After(limit):
-		t.Fatalf("no Change for %v", limit)
+		b.t.Fatalf("no Change for %v", limit)
 		return Change{}, 0
 	}
 }
 
 // none waits and wants no Change.
-func (b *bundle) none(t *testing.T, wait time.Duration) {
-	t.Helper()
+func (b *bundle) none(wait time.Duration) {
+	b.t.Helper()
 	select {
 	case c := <-b.Changes():
-		t.Fatalf("Change %+v, want none", c)
+		b.t.Fatalf("Change %+v, want none", c)
 	case <-time.After(wait):
 	}
 }
 
 // bubble runs a test with a Watcher that has sent the Change that its first Set brings.
-func bubble(t *testing.T, test func(t *testing.T, b *bundle)) {
+func bubble(t *testing.T, test func(b *bundle)) {
 	t.Helper()
 	dir := realDir(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := &bundle{fake: newFake(), dir: dir}
+		b := &bundle{t: t, fake: newFake(), dir: dir}
 		b.Watcher = New(Config{
 			open:      func() (notifier, error) { return b.fake, nil },
 			OnProblem: func(err error) { b.problems = append(b.problems, err) },
 		})
 		defer func() { _ = b.Close() }()
 		b.Set([]string{dir})
-		b.next(t, time.Second)
-		test(t, b)
+		b.next(time.Second)
+		test(b)
 	})
 }
 
