@@ -11,7 +11,7 @@ import (
 
 // Status describes the fleet, or the pools of a function.
 func (f *runningFleet) Status(q control.StatusQuery) (control.Status, error) {
-	s := f.manager.Snapshot()
+	s := f.snapshot(q.Memory)
 	out := control.Status{
 		Manager: f.self, At: s.At, Servers: []control.JobServer{}, Pools: []control.Pool{},
 		Reload: control.Reload{At: s.Reload.At, Problems: controlProblems(s.Reload.Problems), Refused: s.Reload.Refused, Polling: s.Reload.Polling},
@@ -39,6 +39,13 @@ func (f *runningFleet) Status(q control.StatusQuery) (control.Status, error) {
 		}
 	}
 	return out, nil
+}
+
+func (f *runningFleet) snapshot(memory bool) manager.Snapshot {
+	if memory {
+		return f.manager.SnapshotWithMemory()
+	}
+	return f.manager.Snapshot()
 }
 
 func controlProblems(problems []config.Problem) []control.Problem {

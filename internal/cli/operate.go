@@ -17,18 +17,22 @@ func (r *reach) do(ctx context.Context, std *streams, ask request) error {
 	ctx, stop := untilSignal(ctx, std.signals, true)
 	defer stop()
 	client, err := r.connect(ctx, std)
-	if err != nil {
-		return r.cause(ctx, err)
+	if err == nil {
+		err = ask(ctx, std, client)
+		if err != nil && ctx.Err() == nil {
+			err = r.answered(err)
+		}
 	}
-	if err = ask(ctx, std, client); err != nil {
-		return r.cause(ctx, r.answered(err))
-	}
-	return nil
+	return silentOr(ctx, err)
 }
 
-// cause is the signal that has ended a request, or else its error.
-func (r *reach) cause(ctx context.Context, err error) error {
-	if _, said := errors.AsType[*exitError](err); !said && ctx.Err() != nil {
+// silentOr is the error of a request, or the signal that has ended it; an error about
+// which nothing is to be said comes first.
+func silentOr(ctx context.Context, err error) error {
+	if e, ok := errors.AsType[*exitError](err); ok && e.err == nil {
+		return err
+	}
+	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
