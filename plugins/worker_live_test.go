@@ -136,6 +136,9 @@ func TestNoRecordShowsTwoJobs(t *testing.T) {
 			t.Errorf("the job began in record %d although all slots have jobs in hand, or records in use", b.recordOf(t, next))
 		case <-time.After(200 * time.Millisecond):
 		}
+		if n := b.running(t, "wait"); n != 5 {
+			t.Errorf("%d jobs run, want 5: the next one is to stay in the queue", n)
+		}
 		byRecord[5].finish(t)
 		testutil.Receive(t, "the job that waited", next.began)
 		if r := b.recordOf(t, next); r != 5 {
@@ -240,6 +243,9 @@ func TestServersChange(t *testing.T) {
 	servers(second)
 	servers(b.server, second)
 	b.wantRegistered(t, "echo", 2)
+	testutil.WaitFor(t, "the first server's events", func() bool {
+		return w.count(func(e *workerpb.Event) bool { return e.GetReady().GetServer() == b.server }) >= 4
+	})
 	var got []string
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -31,15 +31,27 @@ func resting(slots int, change func(*workerpb.RunRequest)) func(*workerpb.RunReq
 // registered is how many connections offer a function.
 func (b *bundle) registered(t *testing.T, function string) int {
 	t.Helper()
+	return b.status(t, function).Workers
+}
+
+// running is how many jobs of a function are in hand.
+func (b *bundle) running(t *testing.T, function string) int {
+	t.Helper()
+	return b.status(t, function).Running
+}
+
+// status is what the server says of a function; zero if it does not know it.
+func (b *bundle) status(t *testing.T, function string) gearclient.FunctionStatus {
+	t.Helper()
 	list, err := jobtest.NewAdmin(t, b.server).Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(list, func(f gearclient.FunctionStatus) bool { return f.Function == function })
 	if i < 0 {
-		return 0
+		return gearclient.FunctionStatus{}
 	}
-	return list[i].Workers
+	return list[i]
 }
 
 // wantRest fails the test unless the worker retires for this reason, then says of
