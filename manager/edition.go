@@ -53,11 +53,12 @@ func (s *assignment) with(next *PoolPlan, numbers map[string]int) *assignment {
 // manager's business alone, as another has it.
 func (p *PoolPlan) overlaid(next *PoolPlan) *PoolPlan {
 	out := *next
+	if p.Kind == KindExec { // which performs whatever it is told, from where it is
+		out.KeepGroup, out.Limits = p.KeepGroup, p.Limits
+		return &out
+	}
 	out.Program, out.Run, out.Version, out.Hash = p.Program, p.Run, p.Version, p.Hash
 	out.Limits, out.KeepGroup = p.Limits, p.KeepGroup
-	if p.Kind == KindExec {
-		return &out // which performs whatever it is told
-	}
 	out.Functions = slices.Clone(p.Functions)
 	for i := range out.Functions {
 		f := &out.Functions[i]

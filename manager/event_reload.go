@@ -47,9 +47,6 @@ type ConfigAccepted struct{}
 // ProblemGone says that something that was wrong is so no more.
 type ProblemGone struct{ Problem config.Problem }
 
-// NotApplied says that a change of the config takes effect at the next start only.
-type NotApplied struct{ Key string }
-
 // ServersChanged says that the list of job servers is another.
 type ServersChanged struct{ Added, Removed []string }
 
@@ -115,9 +112,6 @@ func (ConfigAccepted) Name() string { return "config_accepted" }
 func (ProblemGone) Name() string { return "problem_gone" }
 
 // Name implements Event.
-func (NotApplied) Name() string { return "not_applied" }
-
-// Name implements Event.
 func (ServersChanged) Name() string { return "servers_changed" }
 
 // Name implements Event.
@@ -158,9 +152,6 @@ func (ConfigAccepted) About() About { return About{} }
 
 // About implements Event.
 func (e ProblemGone) About() About { return About{}.because(e.Problem.Message) }
-
-// About implements Event.
-func (e NotApplied) About() About { return About{}.because(e.Key) }
 
 // About implements Event.
 func (e ServersChanged) About() About { return About{} }
@@ -221,10 +212,6 @@ func (e ConfigAccepted) log(log zerolog.Logger) {
 func (e ProblemGone) log(log zerolog.Logger) {
 	log = always(log)
 	log.Info().Str(logging.FieldDetail, e.Problem.Message).Msg("problem is gone")
-}
-
-func (e NotApplied) log(log zerolog.Logger) {
-	log.Warn().Str(logging.FieldKey, e.Key).Str(logging.FieldDetail, "the new value takes effect when the manager is started again").Msg("setting not applied")
 }
 
 func (e ServersChanged) log(log zerolog.Logger) {

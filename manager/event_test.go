@@ -67,7 +67,6 @@ func everyEvent() []Event {
 		ConfigRefused{},
 		ConfigAccepted{},
 		ProblemGone{},
-		NotApplied{},
 		ServersChanged{},
 		ScaleEnded{},
 		WatchLost{},

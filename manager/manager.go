@@ -109,8 +109,9 @@ type Manager struct {
 
 	background sync.WaitGroup // pool loops, those that deal with leftovers, and the one that watches files
 
-	reloads turn     // of who changes the fleet
-	library *library // of who has that turn
+	reloads  turn     // of who changes the fleet
+	library  *library // of who has that turn
+	watching bool     // files, of who has that turn
 
 	mu       sync.Mutex
 	started  bool
@@ -137,7 +138,11 @@ func New(cfg Config) (*Manager, error) {
 		events:   newStream(cfg.Logger, cfg.OnEvent, pastEvents),
 		stopping: make(chan struct{}), stopped: make(chan struct{}), reloads: newTurn(),
 	}
-	servers, err := normalized(cfg.Servers)
+	hosts := cfg.Servers
+	if hosts == nil {
+		hosts = cfg.Settings.Hosts()
+	}
+	servers, err := normalized(hosts)
 	if err != nil {
 		return nil, fmt.Errorf("create manager: %w", err)
 	}
@@ -155,9 +160,6 @@ func New(cfg Config) (*Manager, error) {
 func (c Config) withDefaults() (Config, error) {
 	if c.Settings == nil {
 		return c, errors.New("create manager: internal error: no settings")
-	}
-	if c.Servers == nil {
-		c.Servers = c.Settings.Hosts()
 	}
 	var err error
 	if c.Self == "" {
@@ -325,11 +327,7 @@ func (m *Manager) startFleet(ctx context.Context) error {
 			m.background.Go(func() { leftovers(ctx, dead, m.emit) })
 		}
 	})
-	if err := m.begin(found); err != nil {
-		return err
-	}
-	m.watch()
-	return nil
+	return m.begin(found)
 }
 
 // untilStop ends with ctx, or when Stop is called.

@@ -50,6 +50,8 @@ var (
 	ErrStandalone = errors.New("a standalone program takes its jobs by itself and cannot be paused, want it drained")
 	// ErrShared is the error of a Scale of a function that only a shared pool performs.
 	ErrShared = errors.New("only the shared pool performs the function, want that to be scaled, or a dedicated_count for the function")
+	// ErrTooMany is the error where too many functions are scaled, paused or drained by hand.
+	ErrTooMany = errors.New("too many functions are changed by hand, want the config to be changed")
 	// ErrSlots is the error of a Scale to a number that is none.
 	ErrSlots = fmt.Errorf("want 0 to %d slots", maxSlots)
 )
@@ -108,12 +110,12 @@ func (m *Manager) Scale(ctx context.Context, scalings []Scaling) error {
 			return fmt.Errorf("scale %s: %w", s.Function, err)
 		}
 	}
-	return m.byHand(ctx, "scale", func() {
+	return m.byHand(ctx, "scale", func() bool {
 		all := m.controls.scales()
 		for _, s := range scalings {
 			all[s.Function] = s.Slots
 		}
-		m.controls.setScales(all)
+		return m.controls.setScales(all)
 	})
 }
 
@@ -142,7 +144,7 @@ func (m *Manager) Pause(ctx context.Context, function string) error {
 			return fmt.Errorf("pause %s: %w", function, ErrStandalone)
 		}
 	}
-	if err := m.byHand(ctx, "pause", func() { m.controls.setPaused(function) }); err != nil {
+	if err := m.byHand(ctx, "pause", func() bool { return m.controls.setPaused(function) }); err != nil {
 		return fmt.Errorf("pause %s: %w", function, err)
 	}
 	return m.toldAll(ctx, function)
@@ -154,7 +156,7 @@ func (m *Manager) Drain(ctx context.Context, function string) error {
 	if len(m.poolsFor(function)) == 0 {
 		return fmt.Errorf("drain %s: %w", function, m.orNotRunning(ErrNoPool))
 	}
-	return m.byHand(ctx, "drain", func() { m.controls.setDrained(function) })
+	return m.byHand(ctx, "drain", func() bool { return m.controls.setDrained(function) })
 }
 
 // Resume ends Pause and Drain of a function. The error wraps ErrNoPool or ErrNotRunning.
@@ -162,14 +164,17 @@ func (m *Manager) Resume(ctx context.Context, function string) error {
 	if len(m.poolsFor(function)) == 0 && !slices.Contains(m.paused(), function) {
 		return fmt.Errorf("resume %s: %w", function, m.orNotRunning(ErrNoPool))
 	}
-	if err := m.byHand(ctx, "resume", func() { m.controls.release(function) }); err != nil {
+	if err := m.byHand(ctx, "resume", func() bool {
+		m.controls.release(function)
+		return true
+	}); err != nil {
 		return fmt.Errorf("resume %s: %w", function, err)
 	}
 	return m.toldAll(ctx, function)
 }
 
 // byHand changes what is set by hand, and then the fleet: config and programs are as they were found last.
-func (m *Manager) byHand(ctx context.Context, reason string, set func()) error {
+func (m *Manager) byHand(ctx context.Context, reason string, set func() bool) error {
 	if err := m.reloads.enter(ctx, m.stopping); err != nil {
 		return notRunning(err)
 	}
@@ -178,7 +183,9 @@ func (m *Manager) byHand(ctx context.Context, reason string, set func()) error {
 	if was.plan == nil {
 		return ErrNotRunning
 	}
-	set()
+	if !set() {
+		return ErrTooMany
+	}
 	f := m.keepServers(found{
 		settings: was.settings, programs: was.programs, noted: was.noted, problems: was.reload.Problems, refused: was.reload.Refused,
 	}, was)

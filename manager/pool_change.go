@@ -17,6 +17,8 @@ type poolChange struct {
 	// settle is set where what runs is what is wanted: a trial that has not ended, or has
 	// failed, is forgotten.
 	settle bool
+	// fault is why there is no fresh though it is wanted.
+	fault string
 }
 
 // retireReload is why a worker leaves that is replaced by one that is started anew.
@@ -58,6 +60,9 @@ func (p *pool) change(ctx context.Context, c poolChange) {
 	if c.settle {
 		p.endTrial(ctx)
 		p.fault = ""
+	}
+	if c.fault != "" {
+		p.fault = c.fault
 	}
 	c.fresh = nil
 	p.wanted = c

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/config"
@@ -19,6 +20,8 @@ type fleetState struct {
 	programs []Program
 	plan     *Plan            // nil before Start
 	noted    []config.Problem // of the plan alone, which is to say of the config
+	refusal  []config.Problem // of the config on disk, if it is refused
+	sum      string           // of the files of the config that was read last
 	reload   ReloadStatus
 }
 
@@ -30,7 +33,9 @@ type found struct {
 	plan     *Plan
 	noted    []config.Problem // of the plan
 	problems []config.Problem // all of them
+	refusal  []config.Problem // of the config on disk, if it is refused
 	refused  bool
+	sum      string // of the files of the config
 }
 
 // now returns the state of the fleet.
@@ -80,7 +85,7 @@ func (m *Manager) firstLook(ctx context.Context) found {
 	if f.plan == nil {
 		f = m.lookWith(ctx, f.settings, nil, lookAt{code: true})
 	}
-	f.servers = m.cfg.Servers
+	f.servers, f.sum = addresses(m.jobServers()), m.configSum(f.settings)
 	if ctx.Err() == nil { // else they are of what could not be asked to its end
 		for _, p := range f.problems {
 			m.emit(ProblemFound{Problem: p})
@@ -101,8 +106,9 @@ func (m *Manager) lookWith(ctx context.Context, settings *config.Config, running
 
 // begin starts the first pools.
 func (m *Manager) begin(f found) error {
+	m.endScale(f)
 	m.hold(f.plan)
-	started := FleetStarted{Dir: m.dir.path, Servers: m.cfg.Servers}
+	started := FleetStarted{Dir: m.dir.path, Servers: f.servers}
 	changes, err := m.apply(f, nil)
 	if err != nil {
 		return err
@@ -151,8 +157,8 @@ func (m *Manager) reload(ctx context.Context, req ReloadRequest, reason, functio
 		f.onlyFor(function, was)
 	}
 	m.tellProblems(was, f)
-	if f.settings != was.settings {
-		m.endScale()
+	if !f.refused {
+		m.endScale(f)
 	}
 	m.hold(f.plan)
 	var roll func(*PoolPlan) bool
@@ -203,30 +209,71 @@ func notRunning(err error) error {
 // with errors changes nothing.
 func (m *Manager) look(ctx context.Context, was fleetState, req ReloadRequest) found {
 	how := lookAt{code: req.Code, settled: true, again: req.Code && req.Roll}
-	if !req.Config || m.cfg.Reload == nil {
-		f := m.lookWith(ctx, was.settings, was.programs, how)
-		f.refused = was.reload.Refused // as long as it is not read again
-		if f.refused {
-			f.problems = append(slices.Clone(configProblems(was.reload.Problems)), f.problems...)
+	sum, refusal, refused := was.sum, was.refusal, was.reload.Refused // as long as it is not read again
+	if req.Config && m.cfg.Reload != nil {
+		sum = m.configSum(was.settings)
+		f := m.lookAnew(ctx, was, how)
+		if !f.refused {
+			f.sum = m.configSum(f.settings)
+			return f
 		}
-		return m.keepServers(f, was)
-	}
-	settings, problems := m.cfg.Reload(ctx)
-	if settings != nil && !config.HasErrors(problems) {
-		f := m.lookWith(ctx, settings, was.programs, how)
-		if fresh := newErrors(was.noted, f.noted); len(fresh) == 0 {
-			f.problems = append(problems, f.problems...)
-			if _, err := normalized(f.servers); err == nil {
-				return f
-			}
-		} else {
-			problems = append(problems, fresh...)
-		}
+		refusal, refused = f.refusal, true
 	}
 	f := m.lookWith(ctx, was.settings, was.programs, how)
-	f.refused = true
-	f.problems = append(slices.Clone(problems), f.problems...)
+	f.sum, f.refusal, f.refused = sum, refusal, refused
+	f.problems = append(slices.Clone(refusal), f.problems...)
 	return m.keepServers(f, was)
+}
+
+// lookAnew reads the config again, and looks at the programs with it. It is refused with
+// errors of its own, and with those that only its plan shows.
+func (m *Manager) lookAnew(ctx context.Context, was fleetState, how lookAt) found {
+	settings, problems := m.cfg.Reload(ctx)
+	if settings == nil || config.HasErrors(problems) {
+		return found{refused: true, refusal: problems}
+	}
+	f := m.lookWith(ctx, settings, was.programs, how)
+	f.problems = slices.Concat(problems, m.notApplied(settings), f.problems)
+	if fresh := newErrors(was.noted, f.noted); len(fresh) > 0 {
+		return found{refused: true, refusal: append(problems, fresh...)}
+	}
+	if m.cfg.Servers != nil {
+		return m.keepServers(f, was)
+	}
+	if _, err := normalized(f.servers); err != nil {
+		origin := settings.Origin(config.GlobalSection, "host")
+		return found{refused: true, refusal: append(problems, problemAt(origin, config.Error, err.Error()))}
+	}
+	return f
+}
+
+func problemAt(o config.Origin, severity config.Severity, message string) config.Problem {
+	return config.Problem{
+		File: o.File, Line: o.Line, Section: o.Section, Key: o.Key, Flag: o.Flag, Severity: severity, Message: message,
+	}
+}
+
+// notApplied are warnings about what has changed and takes effect at the next start only.
+func (m *Manager) notApplied(settings *config.Config) (problems []config.Problem) {
+	first := m.cfg.Settings
+	for key, changed := range map[string]bool{
+		"runtime_dir":       first.RuntimeDir() != settings.RuntimeDir(),
+		"state_dir":         first.StateDir() != settings.StateDir(),
+		"control_socket":    first.ControlSocket() != settings.ControlSocket(),
+		"control_owner":     first.ControlOwner() != settings.ControlOwner(),
+		"control_group":     first.ControlGroup() != settings.ControlGroup(),
+		"php":               first.PHP() != settings.PHP(),
+		"php_args":          !slices.Equal(first.PHPArgs(), settings.PHPArgs()),
+		"php_preload":       first.PHPPreload() != settings.PHPPreload(),
+		"start_concurrency": first.StartConcurrency() != settings.StartConcurrency(),
+	} {
+		if changed {
+			problems = append(problems, problemAt(settings.Origin(config.GlobalSection, key), config.Warning,
+				"the new value takes effect when the manager is started again"))
+		}
+	}
+	slices.SortFunc(problems, func(a, b config.Problem) int { return strings.Compare(a.Key, b.Key) })
+	return problems
 }
 
 // keepServers has the fleet stay with its job servers.
@@ -238,38 +285,31 @@ func (m *Manager) keepServers(f found, was fleetState) found {
 	return f
 }
 
-// newErrors are the errors of a plan that the one before did not have.
+// newErrors are the errors of a plan that the one before did not have, on whatever lines.
 func newErrors(was, now []config.Problem) (fresh []config.Problem) {
 	for _, p := range now {
-		if p.Severity == config.Error && !slices.Contains(was, p) {
+		known := slices.ContainsFunc(was, func(old config.Problem) bool {
+			old.Line = p.Line
+			return old == p
+		})
+		if p.Severity == config.Error && !known {
 			fresh = append(fresh, p)
 		}
 	}
 	return fresh
 }
 
-// configProblems are errors that a config was refused for: they stay until it is read
-// again.
-func configProblems(problems []config.Problem) (errs []config.Problem) {
-	for _, p := range problems {
-		if p.Severity == config.Error && p.Line > 0 {
-			errs = append(errs, p)
-		}
-	}
-	return errs
-}
-
 // tellProblems tells of problems that are new, and of those that are no more.
 func (m *Manager) tellProblems(was fleetState, f found) {
-	if f.refused && !(was.reload.Refused && slices.Equal(configProblems(was.reload.Problems), configProblems(f.problems))) {
-		m.emit(ConfigRefused{Problems: newProblems(was.reload.Problems, f.problems)})
-	} else {
-		for _, p := range newProblems(was.reload.Problems, f.problems) {
-			m.emit(ProblemFound{Problem: p})
-		}
+	if f.refused && !(was.reload.Refused && slices.Equal(was.refusal, f.refusal)) {
+		m.emit(ConfigRefused{Problems: f.refusal})
+		was.reload.Problems = append(slices.Clone(was.reload.Problems), f.refusal...)
+	}
+	for _, p := range newProblems(was.reload.Problems, f.problems) {
+		m.emit(ProblemFound{Problem: p})
 	}
 	for _, p := range newProblems(f.problems, was.reload.Problems) {
-		if p.Severity == config.Error {
+		if p.Severity == config.Error && !slices.Contains(was.refusal, p) {
 			m.emit(ProblemGone{Problem: p})
 		}
 	}
@@ -293,6 +333,7 @@ func (m *Manager) note(f found, changed bool) {
 	m.mu.Lock()
 	m.state.settings, m.state.programs, m.state.plan, m.state.noted = f.settings, f.programs, f.plan, f.noted
 	m.state.reload.Problems, m.state.reload.Refused = f.problems, f.refused
+	m.state.refusal, m.state.sum = f.refusal, f.sum
 	if changed {
 		m.state.reload.At = time.Now()
 	}
@@ -304,6 +345,7 @@ func (m *Manager) note(f found, changed bool) {
 		}
 	}
 	m.library.prune(plans...)
+	m.watch()
 }
 
 // plansInUse are those of all editions of the pool.
@@ -315,9 +357,9 @@ func (p *pool) plansInUse() *Plan {
 	return plan
 }
 
-// endScale ends what was scaled by hand, since the config has changed.
-func (m *Manager) endScale() {
-	if names := m.controls.clearScales(); len(names) > 0 {
+// endScale ends what was scaled by hand under another config than this one.
+func (m *Manager) endScale(f found) {
+	if names := m.controls.belong(f.sum); len(names) > 0 {
 		m.emit(ScaleEnded{Functions: names})
 	}
 }

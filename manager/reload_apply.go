@@ -190,6 +190,7 @@ func (a *applying) change(ctx context.Context, p *pool, next *PoolPlan) {
 		var err error
 		if c.fresh, err = a.assembly.edition(ctx, next); err != nil {
 			m.emit(PoolRollFailed{Pool: next.Name, Why: reasons, Err: err})
+			c.fault = err.Error()
 		} else {
 			c.fresh.why = reasons
 			what = append(what, "workers are replaced one after another")
@@ -244,17 +245,17 @@ func (a *applying) takers(p *pool) (takers []*pool) {
 // remove lets a pool go once those that take over from it have a worker that is
 // registered with a job server.
 func (m *Manager) remove(ctx context.Context, p *pool, takers []*pool) {
-	ctx, cancel := context.WithTimeout(ctx, takeOverPatience)
+	patience, cancel := context.WithTimeout(ctx, takeOverPatience)
 	defer cancel()
 	for _, other := range takers {
 		select {
 		case <-other.registered:
 		case <-other.done:
 		case <-m.stopping:
-		case <-ctx.Done():
+		case <-patience.Done():
 		}
 	}
-	p.post(func() { p.leave(context.WithoutCancel(ctx)) })
+	p.post(func() { p.leave(ctx) })
 }
 
 // ended forgets a pool that was removed.

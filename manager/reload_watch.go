@@ -15,25 +15,30 @@ import (
 // rescanned is the reason of a reload that nobody has asked for.
 const rescanned = "files have changed"
 
-// watch has changes of files applied, as far as the config wants that. It ends when the
-// manager is stopped.
+// watch has changes of files applied, as far as the config wants that. What it starts ends
+// when the manager is stopped. It is for who has the turn.
 func (m *Manager) watch() {
 	settings := m.now().settings
-	if m.cfg.Plan != nil || !settings.AutoUpdate() && (!settings.ReloadConfig() || m.cfg.Reload == nil) {
+	if m.watching || m.cfg.Plan != nil || !m.wantsWatch(settings) {
 		return
 	}
+	m.watching = true
 	w := watch.New(watch.Config{OnProblem: func(err error) { m.emit(WatchLost{Err: err}) }})
 	w.Set(m.library.watched(settings))
-	was := m.configSum(settings)
 	m.background.Go(func() {
 		defer func() { _ = w.Close() }() // it says only that a file system hangs
-		m.inFleet(func(ctx context.Context) { m.follow(ctx, w, was) })
+		m.inFleet(func(ctx context.Context) { m.follow(ctx, w) })
 	})
+}
+
+// wantsWatch tells whether changes of files are to be applied by themselves.
+func (m *Manager) wantsWatch(settings *config.Config) bool {
+	return settings.AutoUpdate() || settings.ReloadConfig() && m.cfg.Reload != nil
 }
 
 // follow applies changes as they are hinted at. The hint says only that it is worth to
 // look.
-func (m *Manager) follow(ctx context.Context, w *watch.Watcher, was string) {
+func (m *Manager) follow(ctx context.Context, w *watch.Watcher) {
 	for {
 		select {
 		case <-m.stopping:
@@ -43,22 +48,17 @@ func (m *Manager) follow(ctx context.Context, w *watch.Watcher, was string) {
 		m.mu.Lock()
 		m.state.reload.Polling = w.Polling()
 		m.mu.Unlock()
-		settings := m.now().settings
-		req := ReloadRequest{Code: settings.AutoUpdate()}
-		sum := m.configSum(settings)
-		if settings.ReloadConfig() && m.cfg.Reload != nil && sum != was {
+		was := m.now()
+		req := ReloadRequest{Code: was.settings.AutoUpdate()}
+		if was.settings.ReloadConfig() && m.cfg.Reload != nil && m.configSum(was.settings) != was.sum {
 			req.Config = true
 		}
 		if !req.Config && !req.Code {
 			continue
 		}
-		if _, err := m.reload(ctx, req, rescanned, ""); err != nil {
-			continue // it stops
+		if _, err := m.reload(ctx, req, rescanned, ""); err == nil {
+			w.Set(m.library.watched(m.now().settings))
 		}
-		if req.Config {
-			was = sum
-		}
-		w.Set(m.library.watched(m.now().settings))
 	}
 }
 
