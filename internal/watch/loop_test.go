@@ -396,6 +396,8 @@ func TestReplacedMeanwhile(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(b *bundle) {
 		current := b.file("current")
+		b.Set([]string{current})
+		b.none(time.Second)
 		mkdir(b.t, b.dir, "1")
 		mkdir(b.t, b.dir, "2")
 		sub := mkdir(b.t, b.dir, "sub")
@@ -407,7 +409,7 @@ func TestReplacedMeanwhile(t *testing.T) {
 			}
 			return nil
 		})
-		b.Set([]string{current})
+		b.fake.write(current)
 		b.next(time.Second)
 		if got := b.fake.watches(b.dir); !slices.Equal(got, []string{".", "2", "sub"}) {
 			b.t.Errorf("watched: %v", got)
