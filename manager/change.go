@@ -84,7 +84,8 @@ func concurrencyChange(old, next *PoolPlan) []change {
 	return changes
 }
 
-// programChange is about the program of a plugin's pool, and the interpreter of a PHP pool.
+// programChange is about the program of a plugin's pool, and the interpreter of a PHP pool. A plugin that runs from a private copy is the same wherever its
+// original is.
 func programChange(old, next *PoolPlan) []change {
 	changes := slices.Concat(
 		differ("php", strings.Join(old.Interpreter, " "), strings.Join(next.Interpreter, " "), asText),
@@ -98,7 +99,11 @@ func programChange(old, next *PoolPlan) []change {
 	} else {
 		changes = append(changes, differ("version", old.Version, next.Version, asText)...)
 	}
-	return rolling(append(changes, differ("program", old.Program, next.Program, asText)...))
+	moved := differ("program", old.Program, next.Program, asText)
+	if old.Run == "" || next.Run == "" {
+		rolling(moved)
+	}
+	return append(rolling(changes), moved...)
 }
 
 // shownHash is how many digits of a hash are shown.

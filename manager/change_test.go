@@ -112,6 +112,10 @@ func codeChanges() []changeCase {
 		},
 		{name: "plugin of the same version", pool: aPool(KindPlugin, "a"), change: newHash, rolls: []string{"new code aaaaaaa → bbbbbbb"}},
 		{name: "moved plugin", pool: aPool(KindPlugin, "a"), change: moved, rolls: []string{"program /w/a → /new/a"}},
+		{
+			name: "moved plugin with a private copy", pool: aPool(KindPlugin, "a"), before: func(p *PoolPlan) { p.Run = "/copies/a" },
+			change: moved, live: []string{"program /w/a → /new/a"},
+		},
 		{name: "moved php", pool: aPool(KindPHP, "a"), change: moved, rolls: []string{"program /w/a → /new/a"}},
 		{name: "moved executable", pool: aPool(KindExec, "a"), change: moved, live: []string{"program /w/a → /new/a"}},
 		{

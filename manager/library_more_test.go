@@ -162,10 +162,9 @@ func TestSwitchedLink(t *testing.T) {
 		if a.Pools[i].key() != b.Pools[i].key() {
 			t.Errorf("%s is another pool", a.Pools[i].Name)
 		}
-		reasons := strings.Join(rollReasons(&a.Pools[i], &b.Pools[i]), ", ")
-		want := fmt.Sprintf("program %s → %s", a.Pools[i].Program, b.Pools[i].Program)
-		if !strings.Contains(reasons, want) || strings.Contains(reasons, "new code") != (a.Pools[i].Kind == KindPHP) {
-			t.Errorf("%s: %s, want %s", a.Pools[i].Name, reasons, want)
+		reasons, changes := rollReasons(&a.Pools[i], &b.Pools[i]), changesOf(&a.Pools[i], &b.Pools[i])
+		if php := a.Pools[i].Kind == KindPHP; (len(reasons) > 0) != php || len(changes) == 0 {
+			t.Errorf("%s: %q, because of %q", a.Pools[i].Name, changes, reasons)
 		}
 	}
 }

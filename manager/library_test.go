@@ -19,7 +19,7 @@ import (
 
 // shelf is a library with a directory of programs.
 type shelf struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string // holds w, the worker directory, and lib
 	ini   string
 	lib   *library

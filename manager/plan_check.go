@@ -44,7 +44,7 @@ func (p *planner) checkSections() {
 		if p.found(name) || !p.cfg.Included(name) || f.Command() != nil || config.CheckFunctionName(name) != nil {
 			continue
 		}
-		at := config.Origin{File: p.cfg.File(), Line: p.cfg.SectionLine(name), Section: name}
+		at := p.cfg.SectionOrigin(name)
 		p.note(config.Warning, at, "no program performs this function%s, want a worker of this name in worker_dir, or a command", p.didYouMean(name))
 	}
 }

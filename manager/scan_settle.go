@@ -39,7 +39,7 @@ func (p Program) label() string {
 func (s *scan) conflict(name, first string, second Program) {
 	origin := second.Origin
 	if s.cfg.Function(name).HasSection() {
-		origin = config.Origin{File: s.cfg.File(), Line: s.cfg.SectionLine(name), Section: name}
+		origin = s.cfg.SectionOrigin(name)
 	}
 	s.note(config.Error, origin, "two programs perform the function %s: %s, which is used, and %s, want one of them", name, first, second.label())
 }
