@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
+	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/internal/trust"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 )
@@ -16,9 +18,8 @@ type phpHost interface {
 	Inspector
 	// Generation makes a generation of workers. It starts nothing.
 	Generation() phpGeneration
-	Start(ctx context.Context, launch host.Launch) (process, error)
-	// Renew has the files of workers loaded anew from now on.
-	Renew(ctx context.Context) error
+	// Use has another php started for the generations from now on, and for inspections.
+	Use(path string, args []string, preload bool)
 	// Close ends what the host needs beside its workers. These live on.
 	Close() error
 }
@@ -58,12 +59,14 @@ func (e *InterpreterError) Unwrap() error { return e.Err }
 // interpreter is the php of a manager. It is looked for when it is first needed, since a fleet without PHP files has to do without, and
 // again whenever it is needed after it could not be used. Its methods may be called from any goroutine.
 type interpreter struct {
-	name string
+	name string // that of what is looked for at first
 	open func(path string) (phpHost, error)
 
 	mu     sync.Mutex
-	closed bool // it is not opened any more
-	used   bool // the host may have workers, or has looked at files: it is kept
+	next   *interpreterUse // what is to be used from now on; nil: what was opened
+	stamp  string          // of what was used last
+	closed bool            // it is not opened any more
+	used   bool            // the host may have workers, or has looked at files: it is kept
 	path   string
 	host   phpHost
 	err    error // why there is no host, or why it could not be used the last time
@@ -83,22 +86,58 @@ func (i *interpreter) ready() (phpHost, error) {
 	if i.closed {
 		return nil, i.err
 	}
-	if i.host != nil {
+	if i.host != nil && i.next == nil {
 		return i.host, nil
 	}
-	path, err := findCommand(i.name)
+	name := i.name
+	if i.next != nil {
+		name = i.next.name
+	}
+	path, err := findCommand(name)
 	if err == nil {
 		err = trust.Check(path)
 	}
-	i.path = path
-	if err == nil {
+	if i.host == nil && err == nil {
 		i.host, err = i.open(path)
 	}
-	i.err = nil
+	i.name, i.path, i.err = name, path, nil
 	if err != nil {
-		i.host, i.err = nil, &InterpreterError{Name: i.name, Path: path, Err: err}
+		i.err = &InterpreterError{Name: name, Path: path, Err: err}
+		return nil, i.err
 	}
-	return i.host, i.err
+	if i.next != nil {
+		if stamp := i.next.stamp(path); stamp != i.stamp {
+			i.host.Use(path, i.next.args, i.next.preload)
+			i.stamp = stamp
+		}
+		i.next = nil
+	}
+	return i.host, nil
+}
+
+// interpreterUse is what a config says of the interpreter.
+type interpreterUse struct {
+	name    string
+	args    []string
+	preload bool
+}
+
+// stamp changes with all that makes a difference to workers, also with what lies at path.
+func (u *interpreterUse) stamp(path string) string {
+	at := ""
+	if info, err := os.Stat(path); err == nil { // else it is another thing when it is there
+		at = fmt.Sprint(info.Size(), info.ModTime().UnixNano())
+	}
+	return fmt.Sprintf("%q %q %v %s", path, u.args, u.preload, at)
+}
+
+// use has the interpreter of a config looked for before it is needed the next time. What
+// was made with the one before goes on. It is called before each look at programs, for the
+// interpreter may be another at the same place.
+func (i *interpreter) use(cfg *config.Config) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.next = &interpreterUse{name: cfg.PHP(), args: cfg.PHPArgs(), preload: cfg.PHPPreload()}
 }
 
 // where is the absolute path of the interpreter, once it was found.

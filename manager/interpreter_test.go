@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,7 @@ type fakePHP struct {
 
 	mu       sync.Mutex
 	opened   []string // paths
+	commands []string // that were to be used later
 	closed   int
 	requests []*workerpb.RunRequest
 }
@@ -37,7 +39,11 @@ func (f *fakePHP) Generation() phpGeneration { return f }
 
 func (f *fakePHP) Warm(context.Context, []PHPFile) error { return nil }
 
-func (f *fakePHP) Renew(context.Context) error { return nil }
+func (f *fakePHP) Use(path string, args []string, preload bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.commands = append(f.commands, fmt.Sprintf("%s %q %v", path, args, preload))
+}
 
 func (f *fakePHP) open(path string) (phpHost, error) {
 	f.mu.Lock()
@@ -257,6 +263,85 @@ func TestInterpreterIsOpenedOnce(t *testing.T) {
 	if _, err := never.Inspect(t.Context(), nil); !errors.Is(err, errStopping) || len(php.opened) != 1 {
 		t.Errorf("never opened: %v", err)
 	}
+}
+
+// TestAnInterpreterIsLookedForAgain after it could not be found, or was of no use.
+func TestAnInterpreterIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "php")
+	php := &fakePHP{unusable: errors.New("it printed nothing")}
+	i := &interpreter{name: path, open: php.open}
+	_, err := i.Inspect(t.Context(), nil)
+	if _, ok := errors.AsType[*InterpreterError](err); !ok || i.fault() == nil || len(php.opened) != 0 {
+		t.Errorf("without a php: %v, %v, opened %v", err, i.fault(), php.opened)
+	}
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = i.Inspect(t.Context(), nil); !errors.Is(err, php.unusable) || !errors.Is(i.fault(), php.unusable) || php.closed != 1 {
+		t.Errorf("with a broken one: %v, %v, closed %d times", err, i.fault(), php.closed)
+	}
+	useless := php.unusable
+	php.unusable = nil
+	if _, err = i.Inspect(t.Context(), nil); err != nil || i.fault() != nil || len(php.opened) != 2 {
+		t.Errorf("with a good one: %v, %v, opened %v", err, i.fault(), php.opened)
+	}
+	php.unusable = useless
+	if _, err = i.Inspect(t.Context(), nil); !errors.Is(err, useless) || php.closed != 1 {
+		t.Errorf("broken later: %v, closed %d times", err, php.closed)
+	}
+	if h, err := i.get(); h != phpHost(php) || err != nil {
+		t.Errorf("its workers may run: %v, %v", h, err)
+	}
+}
+
+// TestAnotherInterpreterIsUsed once a config has it, or once something else lies where it was.
+func TestAnotherInterpreterIsUsed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	one, two := write("one", "#!/bin/sh\n"), write("two", "#!/bin/sh\n")
+	php := &fakePHP{}
+	i := &interpreter{name: one, open: php.open}
+	set := func(text string, want ...string) {
+		t.Helper()
+		cfg, problems := config.Parse("config.ini", []byte("[GearmanManager]\nworker_dir = "+dir+"\n"+text), nil)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		i.use(cfg)
+		if _, err := i.get(); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(php.commands, "; "); got != strings.Join(want, "; ") {
+			t.Errorf("%q: used %s", text, got)
+		}
+	}
+	all := []string{one + " [] false", two + " [] false", two + ` ["-n"] false`, two + ` ["-n"] true`}
+	set("php = "+one, all[0])
+	set("php = "+one, all[0])
+	set("php = "+two, all[:2]...)
+	set("php = "+two+"\nphp_args = -n", all[:3]...)
+	set("php = "+two+"\nphp_args = -n\nphp_preload = 1", all...)
+	write("two", "#!/bin/bash\n")
+	set("php = "+two+"\nphp_args = -n\nphp_preload = 1", append(all, all[3])...)
+	if i.where() != two || len(php.opened) != 1 || php.closed != 0 {
+		t.Errorf("at %s, opened %v, closed %d times", i.where(), php.opened, php.closed)
+	}
+	cfg, _ := config.Parse("config.ini", []byte("[GearmanManager]\nphp = no-such-php\n"), nil)
+	i.use(cfg)
+	for range 2 {
+		if _, err := i.get(); err == nil || php.closed != 0 {
+			t.Errorf("none: %v, closed %d times", err, php.closed)
+		}
+	}
+	set("php = "+two+"\nphp_args = -n\nphp_preload = 1", append(all, all[3])...)
 }
 
 // TestNoPHPFiles: a fleet without PHP files does not look for an interpreter.

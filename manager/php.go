@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/gearman-manager/gearman-manager/plugins/host"
@@ -11,13 +10,12 @@ import (
 
 // phpBridge is the host of package php as the manager sees it.
 type phpBridge struct {
-	path string
 	host *php.Host
 	emit func(Event)
 
-	mu      sync.Mutex
-	found   php.Interpreter // as it was told last
-	current *phpVersion
+	mu    sync.Mutex
+	path  string
+	found php.Interpreter // as it was told last
 }
 
 // phpVersion is a generation of PHP workers.
@@ -37,7 +35,7 @@ func (m *Manager) openPHP(path string) (phpHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &phpBridge{path: path, host: h, emit: m.emit, current: &phpVersion{gen: h.Generation()}}, nil
+	return &phpBridge{path: path, host: h, emit: m.emit}, nil
 }
 
 // Inspect implements Inspector. What the interpreter is, is told once, and again if it
@@ -47,8 +45,8 @@ func (b *phpBridge) Inspect(ctx context.Context, files []PHPFile) ([]PHPFault, e
 	if err != nil {
 		return nil, err
 	}
-	if b.isNew(found) {
-		b.emit(PHPFound{Path: b.path, Version: found.Version, Fork: found.Pcntl, Opcache: found.Opcache})
+	if path, isNew := b.isNew(found); isNew {
+		b.emit(PHPFound{Path: path, Version: found.Version, Fork: found.Pcntl, Opcache: found.Opcache})
 	}
 	findings, err := b.host.Inspect(ctx, phpFiles(files))
 	if err != nil {
@@ -61,12 +59,20 @@ func (b *phpBridge) Inspect(ctx context.Context, files []PHPFile) ([]PHPFault, e
 	return faults, nil
 }
 
-func (b *phpBridge) isNew(found php.Interpreter) bool {
+func (b *phpBridge) isNew(found php.Interpreter) (path string, isNew bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	was := b.found
 	b.found = found
-	return was != found
+	return b.path, was != found
+}
+
+// Use has another php started for the generations from now on, and for inspections.
+func (b *phpBridge) Use(path string, args []string, preload bool) {
+	b.mu.Lock()
+	b.path, b.found = path, php.Interpreter{}
+	b.mu.Unlock()
+	b.host.Use(php.Command{Path: path, Args: args, Preload: preload})
 }
 
 func phpFiles(files []PHPFile) []php.File {
@@ -79,33 +85,6 @@ func phpFiles(files []PHPFile) []php.File {
 
 // Generation starts nothing yet.
 func (b *phpBridge) Generation() phpGeneration { return &phpVersion{gen: b.host.Generation()} }
-
-// Start starts a worker of the generation that is replaced by Renew.
-func (b *phpBridge) Start(ctx context.Context, launch host.Launch) (process, error) {
-	for {
-		v := b.version()
-		w, err := v.Start(ctx, launch)
-		if errors.Is(err, php.ErrClosed) && b.version() != v {
-			continue // it has been replaced meanwhile
-		}
-		return w, err
-	}
-}
-
-func (b *phpBridge) version() *phpVersion {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.current
-}
-
-// Renew has the workers from now on forked by a php that loads their files anew.
-func (b *phpBridge) Renew(context.Context) error {
-	b.mu.Lock()
-	old := b.current
-	b.current = &phpVersion{gen: b.host.Generation()}
-	b.mu.Unlock()
-	return old.Close()
-}
 
 // Close ends what workers are forked from.
 func (b *phpBridge) Close() error { return b.host.Close() }

@@ -28,10 +28,7 @@ type spawn struct {
 // introduced itself. After an error nothing of it is left.
 func (g *Generation) open(ctx context.Context, s *spawn) (*process, error) {
 	h := g.h
-	interp, err := h.Probe(ctx)
-	if err == nil {
-		err = unlessClosed(g.closing, nil)
-	}
+	interp, err := g.probe(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -40,11 +37,11 @@ func (g *Generation) open(ctx context.Context, s *spawn) (*process, error) {
 	if err != nil {
 		return nil, named(s.name, err)
 	}
-	p := &process{name: s.name, path: h.cfg.Path, out: out, done: make(chan struct{})}
+	p := &process{name: s.name, path: g.engine.Path, out: out, done: make(chan struct{})}
 	if interp.Pcntl {
 		err = g.fork(ctx, p, s, id)
 	} else {
-		err = h.run(ctx, p, s, id)
+		err = g.run(ctx, p, s, id)
 	}
 	if err != nil {
 		return nil, p.explain(ctx, err, h.cfg.HandshakeTimeout, "handshake")
@@ -60,11 +57,12 @@ func (h *Host) outputs(id string, forked bool, to sink) (*outputs, error) {
 }
 
 // run starts a php that is the process itself.
-func (h *Host) run(ctx context.Context, p *process, s *spawn, id string) error {
+func (g *Generation) run(ctx context.Context, p *process, s *spawn, id string) error {
+	h := g.h
 	ch := h.door.expect(workerKey(id))
 	defer h.door.withdraw(workerKey(id), ch)
 	spec := supervisor.Spec{
-		Args: slices.Concat(h.cfg.Args, engineArgs(), []string{h.files.bridge, "worker", h.files.socket, id}),
+		Args: slices.Concat(g.engine.Args, engineArgs(), []string{h.files.bridge, "worker", h.files.socket, id}),
 		Env:  []string{plugins.WorkerEnv + "=" + s.name}, Limits: s.limits, KeepGroup: s.keepGroup,
 	}
 	if err := h.execute(p, spec); err != nil {
@@ -164,6 +162,6 @@ func (g *Generation) ask(ctx context.Context, order *forkOrder) (*parent, int, e
 		g.lose()
 		lost.said = quote.Telling(p.out.tail())
 	}
-	p.holds = p.holds || err == nil && g != g.h.scout
+	p.holds = p.holds || err == nil && g != g.engine.scout
 	return p, pid, err
 }

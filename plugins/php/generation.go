@@ -12,6 +12,7 @@ import (
 // called from any goroutine.
 type Generation struct {
 	h       *Host
+	engine  *engine
 	closing chan struct{}
 	turn    chan struct{} // holds one value while somebody has the parent
 	end     sync.Once
@@ -28,9 +29,14 @@ type Generation struct {
 // Generation makes a generation. It starts nothing: a generation has a php of its own,
 // its parent, from its first use to Close. One of a host that is closed is closed.
 func (h *Host) Generation() *Generation {
-	g := &Generation{h: h, closing: make(chan struct{}), turn: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.generation(h.engine)
+}
+
+// generation is for who has the lock.
+func (h *Host) generation(e *engine) *Generation {
+	g := &Generation{h: h, engine: e, closing: make(chan struct{}), turn: make(chan struct{}, 1)}
 	if h.closed {
 		g.closed = true
 		close(g.closing)
@@ -49,12 +55,12 @@ func (h *Host) Generation() *Generation {
 //
 // Errors are those of Start, and a *WarmError for files that do not load.
 func (g *Generation) Warm(ctx context.Context, list []File) error {
-	interp, err := g.h.Probe(ctx)
+	interp, err := g.probe(ctx)
 	if err != nil {
 		return err
 	}
-	if !interp.Pcntl || !interp.Opcache && !g.h.cfg.Preload {
-		return unlessClosed(g.closing, nil)
+	if !interp.Pcntl || !interp.Opcache && !g.engine.Preload {
+		return nil
 	}
 	findings, err := g.inspect(ctx, list, true)
 	if err != nil {
@@ -71,7 +77,7 @@ func (g *Generation) Warm(ctx context.Context, list []File) error {
 
 // preloadGood has the parent load the good files, where it is to.
 func (g *Generation) preloadGood(ctx context.Context, list []File, findings []Finding) error {
-	if !g.h.cfg.Preload {
+	if !g.engine.Preload {
 		return nil
 	}
 	if err := g.enter(ctx); err != nil {

@@ -364,3 +364,38 @@ func TestAReleaseThatIsGone(t *testing.T) {
 		}
 	}
 }
+
+// TestUseCountsForNewGenerations only: one that there is keeps its php, also when it is used for
+// the first time, or when its parent dies.
+func TestUseCountsForNewGenerations(t *testing.T) {
+	b := setupPHP(t, true, func(cfg *php.Config) { cfg.Args = []string{"-d", "user_agent=old"} })
+	file := workerFile(t, t.TempDir(), "agent", `echo 'version ', ini_get('user_agent'), " of it\n"; function agent($job) {}`)
+	runs := func(g *php.Generation, want string) {
+		t.Helper()
+		if got := b.runs(t, g, file); got != want {
+			t.Errorf("it runs with %q, want %q", got, want)
+		}
+	}
+	unused := b.host.Generation()
+	runs(b.gen, "old")
+	if _, err := b.host.Inspect(t.Context(), []php.File{file}); err != nil {
+		t.Fatal(err)
+	}
+	b.host.Use(php.Command{Path: b.path, Args: []string{"-d", "user_agent=new"}})
+	young := b.host.Generation()
+	if found, err := b.host.Inspect(t.Context(), []php.File{file}); err != nil || len(found) > 0 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	runs(young, "new")
+	runs(unused, "old")
+	_ = b.parent(t).Kill()
+	runs(b.gen, "old")
+	b.host.Use(php.Command{Path: "/nowhere/php"})
+	if _, err := b.host.Probe(t.Context()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := b.host.Generation().Start(t.Context(), launch(file)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	runs(young, "new")
+}

@@ -89,12 +89,11 @@ type Host struct {
 	files   *files
 	door    *listener
 	ids     atomic.Uint64 // of the processes so far
-	interp  atomic.Pointer[Interpreter]
 	closing chan struct{}
-	scout   *Generation // whose parent forks inspectors; the next generation takes it over
 
 	mu          sync.Mutex
 	closed      bool
+	engine      *engine                  // of the generations that are made
 	generations map[*Generation]struct{} // that are not closed
 	slow        map[string]bool          // pools of which it was said that they load for long
 }
@@ -121,7 +120,8 @@ func New(cfg Config) (*Host, error) {
 		cfg: cfg, files: f, door: door, closing: make(chan struct{}),
 		generations: map[*Generation]struct{}{}, slow: map[string]bool{},
 	}
-	h.scout = h.Generation()
+	h.engine = &engine{Command: Command{Path: cfg.Path, Args: slices.Clone(cfg.Args), Preload: cfg.Preload}}
+	h.engine.scout = h.Generation()
 	return h, nil
 }
 

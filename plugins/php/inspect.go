@@ -39,7 +39,7 @@ type Finding struct {
 // It looks at what the disk holds, and leaves nothing in the opcache of any
 // generation. Errors are those of Start.
 func (h *Host) Inspect(ctx context.Context, list []File) ([]Finding, error) {
-	return h.scout.inspect(ctx, list, false)
+	return h.current().scout.inspect(ctx, list, false)
 }
 
 // inspect has processes of the generation load the files.

@@ -2,7 +2,42 @@ package php
 
 import (
 	"context"
+	"slices"
+	"sync/atomic"
 )
+
+// Command is how php is started.
+type Command struct {
+	Path    string   // of the interpreter, absolute; it is not searched for
+	Args    []string // the operator's, which stand before ours
+	Preload bool     // see Config.Preload
+}
+
+// engine is a php that processes are made of.
+type engine struct {
+	Command
+	interp atomic.Pointer[Interpreter]
+	scout  *Generation // whose parent forks inspectors; the next generation takes it over
+}
+
+// Use has php started in another way for the generations that are made from now on, and for
+// inspections. Those that there are keep to theirs. It blocks until the php
+// that served inspections has ended, and does not look whether the new one works, see Probe.
+func (h *Host) Use(c Command) {
+	c.Args = slices.Clone(c.Args)
+	h.mu.Lock()
+	old := h.engine
+	h.engine = &engine{Command: c}
+	h.engine.scout = h.generation(h.engine)
+	h.mu.Unlock()
+	_ = old.scout.Close() // nil
+}
+
+func (h *Host) current() *engine {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.engine
+}
 
 // Interpreter is what a php says of itself.
 type Interpreter struct {
@@ -18,22 +53,22 @@ type Interpreter struct {
 // know the answer. Errors: *StartError, *supervisor.StartError if there is nothing
 // that could be executed, ErrClosed and what ended ctx.
 func (h *Host) Probe(ctx context.Context) (Interpreter, error) {
-	if i := h.interp.Load(); i != nil {
-		return *i, unlessClosed(h.closing, nil)
-	}
-	return h.scout.probe(ctx)
+	return h.current().scout.probe(ctx)
 }
 
 // probe starts a parent if that is the way to know.
 func (g *Generation) probe(ctx context.Context) (Interpreter, error) {
+	if i := g.engine.interp.Load(); i != nil {
+		return *i, unlessClosed(g.closing, nil)
+	}
 	if err := g.enter(ctx); err != nil {
 		return Interpreter{}, err
 	}
 	defer g.leave()
-	if g.h.interp.Load() == nil {
-		if err := g.startParent(ctx); err != nil {
+	if g.engine.interp.Load() == nil {
+		if err := g.takeParent(ctx); err != nil {
 			return Interpreter{}, err
 		}
 	}
-	return *g.h.interp.Load(), nil
+	return *g.engine.interp.Load(), nil
 }

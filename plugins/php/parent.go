@@ -55,9 +55,9 @@ func (g *Generation) ready(ctx context.Context) (*parent, error) {
 // takeParent takes over the parent of the scout, whose children leave nothing in
 // opcache, or starts one. For who has the turn, without a parent.
 func (g *Generation) takeParent(ctx context.Context) error {
-	if g != g.h.scout {
-		p, err := g.h.scout.giveParent(ctx)
-		if err != nil {
+	if scout := g.engine.scout; g != scout {
+		p, err := scout.giveParent(ctx)
+		if err != nil && !errors.Is(err, ErrClosed) {
 			return err
 		}
 		if p != nil {
@@ -91,7 +91,7 @@ func (g *Generation) giveParent(ctx context.Context) (*parent, error) {
 func (g *Generation) startParent(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, g.h.cfg.HandshakeTimeout, errSlow)
 	defer cancel()
-	p, err := g.h.newParent()
+	p, err := g.newParent()
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (g *Generation) startParent(ctx context.Context) error {
 	}
 	go p.read()
 	is := a.parent
-	g.h.interp.Store(&Interpreter{Version: is.PHP, SAPI: is.SAPI, Pcntl: is.Pcntl, Opcache: is.Opcache, Gearman: is.Gearman})
+	g.engine.interp.Store(&Interpreter{Version: is.PHP, SAPI: is.SAPI, Pcntl: is.Pcntl, Opcache: is.Opcache, Gearman: is.Gearman})
 	g.parent = p
 	if !is.Pcntl {
 		g.drop()
@@ -109,13 +109,13 @@ func (g *Generation) startParent(ctx context.Context) error {
 	return nil
 }
 
-func (h *Host) newParent() (*parent, error) {
-	out, err := openPipes(sink{line: h.cfg.Output})
+func (g *Generation) newParent() (*parent, error) {
+	out, err := openPipes(sink{line: g.h.cfg.Output})
 	if err != nil {
 		return nil, named(parentName, err)
 	}
 	return &parent{
-		process: &process{name: parentName, path: h.cfg.Path, out: out, done: make(chan struct{})},
+		process: &process{name: parentName, path: g.engine.Path, out: out, done: make(chan struct{})},
 		replies: make(chan *reply), gone: make(chan struct{}), left: make(chan struct{}),
 	}, nil
 }
@@ -130,7 +130,7 @@ func (g *Generation) meetParent(ctx context.Context, p *parent) (arrival, error)
 		return arrival{}, fmt.Errorf("start %s: %w", parentName, err)
 	}
 	defer func() { _ = script.Close() }() // it was read only
-	args := slices.Concat(h.cfg.Args, engineArgs(), []string{"--", h.files.bridge, "parent", h.files.socket, id})
+	args := slices.Concat(g.engine.Args, engineArgs(), []string{"--", h.files.bridge, "parent", h.files.socket, id})
 	if err := h.execute(p.process, supervisor.Spec{Args: args, Stdin: script}); err != nil {
 		return arrival{}, err
 	}
@@ -146,7 +146,7 @@ func (g *Generation) meetParent(ctx context.Context, p *parent) (arrival, error)
 
 // execute starts php with the arguments, further environment and limits of spec.
 func (h *Host) execute(p *process, spec supervisor.Spec) error {
-	spec.Name, spec.Path, spec.Env = p.name, h.cfg.Path, slices.Concat(spec.Env, h.cfg.Env)
+	spec.Name, spec.Path, spec.Env = p.name, p.path, slices.Concat(spec.Env, h.cfg.Env)
 	spec.Stdout, spec.Stderr = p.out.stdout.Writer(), p.out.stderr.Writer()
 	proc, err := h.cfg.Supervisor.Start(spec)
 	if err != nil {
