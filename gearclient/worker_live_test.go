@@ -196,26 +196,27 @@ func isDone(ch <-chan struct{}) bool {
 	}
 }
 
-// TestServerThatHasAJobIsLeft performs that one, and after it looks at the other server.
+// TestServerThatHasAJobIsLeft performs that one, beside its work for the other server.
 func TestServerThatHasAJobIsLeft(t *testing.T) {
 	t.Parallel()
-	for name, last := range map[string][]geartest.Step{
-		"no job":          {grabs, noJob},
-		"woken for a job": {wakes, grabs, assigns("H:t:1", "abc"), geartest.Expect(wire.WorkComplete, "H:t:1", "cba")},
-		"late answer": {
-			grabs, geartest.Do(func() { <-time.After(400 * time.Millisecond) }), assigns("H:t:1", "abc"), geartest.Expect(wire.WorkComplete, "H:t:1", "cba"),
+	job := []geartest.Step{assigns("H:t:1", "abc"), geartest.Expect(wire.WorkComplete, "H:t:1", "cba")}
+	for name, last := range map[string]func(elsewhere <-chan struct{}) []geartest.Step{
+		"no job":          func(<-chan struct{}) []geartest.Step { return script(grabs, noJob) },
+		"woken for a job": func(<-chan struct{}) []geartest.Step { return script(wakes, grabs, job) },
+		"late answer": func(elsewhere <-chan struct{}) []geartest.Step {
+			return script(grabs, geartest.Wait(elsewhere), job)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			asleep, over := newStep(), make(chan struct{})
-			a := geartest.Start(t, workerConn(script(grabs, noJob, sleeps, asleep.steps(), last, leaves)...))
-			b := geartest.Start(t, workerConn(grabs, noJob, sleeps, geartest.Signal(over), rests()))
+			asleep, elsewhere := newStep(), make(chan struct{})
+			a := geartest.Start(t, workerConn(script(grabs, noJob, sleeps, asleep.steps(), last(elsewhere), leaves)...))
+			b := geartest.Start(t, workerConn(grabs, noJob, sleeps, geartest.Signal(elsewhere), rests()))
 			cfg := gearclient.WorkerConfig{Servers: []string{a.Addr()}}
 			lost := undelivered(&cfg)
 			w := startWorker(t, cfg)
 			asleep.then(t, func() { set(t, w.SetServers([]string{b.Addr()})) })
-			testutil.Receive(t, "the script", over)
+			testutil.Receive(t, "sleep on the other server", elsewhere)
 			testutil.Receive(t, "the server that is left", a.Done())
 			wantNone(t, "undelivered", lost)
 		})
