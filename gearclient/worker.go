@@ -90,8 +90,8 @@ func (w *Worker) Drain() {
 }
 
 // Go sets how far the slots may go: the first so many of them, or all if slots is
-// 0; the others keep their hold. Slots that [Worker.SetSlots] adds to such as all have
-// the same hold get that one too. A connected slot that is let register says so with
+// 0; the others keep their hold. If all have the same then, slots that
+// [Worker.SetSlots] adds have it too. A connected slot that is let register says so with
 // Ready when the server has answered. Raising a hold again holds back slots as
 // they come to their next GRAB_JOB, without taking registrations back. It does
 // not block.
