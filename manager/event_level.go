@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -29,7 +30,8 @@ type levels struct {
 
 // levelsSet is what was set at one time. It never changes.
 type levelsSet struct {
-	fleet     *int // nil: as the logger has it
+	config    *int // of a config that was read again; nil: as the logger has it
+	fleet     *int // by hand; nil: as the config has it
 	functions map[string]int
 }
 
@@ -62,7 +64,20 @@ func (l *levels) change(function string, verbosity int) {
 			delete(next.functions, function)
 		}
 	}
-	if next.fleet == nil && len(next.functions) == 0 {
+	l.store(next)
+}
+
+// configured sets the verbosity that a config has which was read again.
+func (l *levels) configured(verbosity int) {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	next := l.current()
+	next.config = &verbosity
+	l.store(next)
+}
+
+func (l *levels) store(next levelsSet) {
+	if next.config == nil && next.fleet == nil && len(next.functions) == 0 {
 		l.set.Store(nil)
 		return
 	}
@@ -84,10 +99,15 @@ func (l *levels) logger(log zerolog.Logger, e Event) zerolog.Logger {
 			}
 		}
 	}
-	if set.fleet != nil {
-		return log.Level(logging.Level(*set.fleet))
+	if verbosity := cmp.Or(set.fleet, set.config); verbosity != nil {
+		return log.Level(logging.Level(*verbosity))
 	}
 	return log
+}
+
+// ofFleet is the verbosity of the fleet, where it was started with one.
+func (s levelsSet) ofFleet(started int) int {
+	return *cmp.Or(s.fleet, s.config, &started)
 }
 
 // of is the verbosity that the workers of a pool have to have, where the fleet was
@@ -96,10 +116,7 @@ func (s levelsSet) of(pool *PoolPlan, started int) int {
 	if verbosity, ok := s.functions[pool.Name]; ok {
 		return verbosity
 	}
-	most := started
-	if s.fleet != nil {
-		most = *s.fleet
-	}
+	most := s.ofFleet(started)
 	for _, f := range pool.Functions {
 		if verbosity, ok := s.functions[f.Name]; ok {
 			most = max(most, verbosity)
@@ -136,11 +153,7 @@ func (m *Manager) SetLogLevel(ctx context.Context, function string, verbosity in
 // LogLevels returns how much is logged.
 func (m *Manager) LogLevels() LogLevels {
 	set := m.events.levels.current()
-	l := LogLevels{Verbosity: m.cfg.Settings.Verbose(), Functions: maps.Clone(set.functions)}
-	if set.fleet != nil {
-		l.Verbosity = *set.fleet
-	}
-	return l
+	return LogLevels{Verbosity: set.ofFleet(m.cfg.Settings.Verbose()), Functions: maps.Clone(set.functions)}
 }
 
 // verbosity is what the workers of a pool are told.

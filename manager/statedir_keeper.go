@@ -16,13 +16,34 @@ const (
 	saveAgain = time.Minute
 )
 
-// keeper writes the suspects into the state directory when they have changed. One
-// goroutine does it; it sleeps while nothing changes.
+// stateFile is a file in the state directory, and what it is of.
+type stateFile struct {
+	name    string
+	changed <-chan struct{} // gets a value after changes
+	encode  func() ([]byte, error)
+	// restore takes over what is in the file, and returns what there is to say of that,
+	// nil for nothing.
+	restore func(data []byte) (Event, error)
+	dirty   bool // it has changed and was not written since
+}
+
+// look notes whether it has changed.
+func (f *stateFile) look() {
+	select {
+	case <-f.changed:
+		f.dirty = true
+	default:
+	}
+}
+
+// keeper writes the suspects, and what operators have set, into the state directory
+// when they have changed. One goroutine does it; it sleeps while nothing changes.
 type keeper struct {
-	dir    *stateDir
-	ledger *ledger
-	emit   func(Event)
-	lost   bool // the last write failed, which was said
+	dir      *stateDir
+	suspects stateFile
+	controls stateFile
+	emit     func(Event)
+	lost     bool // the last write failed, which was said
 
 	over chan struct{}
 	loop sync.WaitGroup
@@ -30,58 +51,71 @@ type keeper struct {
 
 // newKeeper reads what an earlier manager knew, and keeps it from now on. It owns
 // the directory. The caller calls close.
-func newKeeper(dir *stateDir, l *ledger, emit func(Event)) *keeper {
-	k := &keeper{dir: dir, ledger: l, emit: emit, over: make(chan struct{})}
-	k.load()
+func newKeeper(dir *stateDir, l *ledger, c *controls, emit func(Event)) *keeper {
+	k := &keeper{
+		dir: dir, emit: emit, over: make(chan struct{}),
+		suspects: stateFile{
+			name: suspectsName, changed: l.changed, restore: l.load,
+			encode: func() ([]byte, error) { return encodeSuspects(l.all()) },
+		},
+		controls: stateFile{name: controlsName, changed: c.changed, restore: c.load, encode: c.encode},
+	}
+	k.load(&k.suspects)
+	k.load(&k.controls)
 	k.loop.Go(k.run)
 	return k
 }
 
-// load reads the file. What cannot be understood is put aside for people to look at.
-func (k *keeper) load() {
-	data, err := k.dir.read(suspectsName)
+// load reads a file. What cannot be understood is put aside for people to look at.
+func (k *keeper) load(f *stateFile) {
+	data, err := k.dir.read(f.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	var known []suspect
+	var remembered Event
 	if err == nil {
-		known, err = decodeSuspects(data)
+		remembered, err = f.restore(data)
 	}
 	if err != nil {
-		aside, failed := k.dir.setAside(suspectsName)
+		aside, failed := k.dir.setAside(f.name)
 		if failed != nil {
-			aside, err = filepath.Join(k.dir.path, suspectsName), errors.Join(err, failed)
+			aside, err = filepath.Join(k.dir.path, f.name), errors.Join(err, failed)
 		}
 		k.emit(StateSetAside{File: aside, Err: err})
 		return
 	}
-	k.ledger.restore(known)
+	if remembered != nil {
+		k.emit(remembered)
+	}
+}
+
+// load takes over the suspects of a file.
+func (l *ledger) load(data []byte) (Event, error) {
+	known, err := decodeSuspects(data)
+	if err != nil {
+		return nil, err
+	}
+	l.restore(known)
 	e := SuspectsRemembered{}
-	for _, s := range k.ledger.all() {
+	for _, s := range l.all() {
 		if s.fail {
 			e.Quarantined++
 		} else {
 			e.Suspects++
 		}
 	}
-	if e != (SuspectsRemembered{}) {
-		k.emit(e)
+	if e == (SuspectsRemembered{}) {
+		return nil, nil //nolint:nilnil // there is nothing to say
 	}
+	return e, nil
 }
 
 // run writes after changes, then waits a little for more of them.
 func (k *keeper) run() {
-	for {
-		select {
-		case <-k.over:
-			k.saveLast()
-			return
-		case <-k.ledger.changed:
-		}
+	for k.wait() {
 		wait := saveEvery
 		if !k.save() {
 			wait = saveAgain
-			k.ledger.touch()
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -90,30 +124,56 @@ func (k *keeper) run() {
 			timer.Stop()
 		}
 	}
+	k.save()
 }
 
-// saveLast writes what has changed since the last write.
-func (k *keeper) saveLast() {
+// wait waits until there is something to write, and returns false when it is over.
+func (k *keeper) wait() bool {
 	select {
-	case <-k.ledger.changed:
-		k.save()
+	case <-k.over:
+		return false
 	default:
 	}
+	if k.suspects.dirty || k.controls.dirty {
+		return true
+	}
+	select {
+	case <-k.over:
+		return false
+	case <-k.suspects.changed:
+		k.suspects.dirty = true
+	case <-k.controls.changed:
+		k.controls.dirty = true
+	}
+	return true
 }
 
-// save writes the file and tells whether that worked.
+// save writes the files that have changed, and tells whether that worked.
 func (k *keeper) save() bool {
-	data, err := encodeSuspects(k.ledger.all())
-	if err == nil {
-		err = k.dir.write(suspectsName, data)
+	var errs []error
+	written := false
+	for _, f := range []*stateFile{&k.suspects, &k.controls} {
+		f.look()
+		if !f.dirty {
+			continue
+		}
+		data, err := f.encode()
+		if err == nil {
+			err = k.dir.write(f.name, data)
+		}
+		f.dirty, written = err != nil, true
+		errs = append(errs, err)
 	}
+	err := errors.Join(errs...)
 	switch {
 	case err != nil && !k.lost:
 		k.emit(StateNotKept{Dir: k.dir.path, Err: err})
-	case err == nil && k.lost:
+	case err == nil && k.lost && written:
 		k.emit(StateKept{Dir: k.dir.path})
 	}
-	k.lost = err != nil
+	if written {
+		k.lost = err != nil
+	}
 	return err == nil
 }
 
@@ -144,7 +204,7 @@ func (m *Manager) openState() error {
 		m.emit(StateNotKept{Dir: path, Err: err})
 		return nil
 	}
-	k := newKeeper(dir, m.ledger, m.emit)
+	k := newKeeper(dir, m.ledger, m.controls, m.emit)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	select {

@@ -407,7 +407,7 @@ func TestStateIsWrittenSeldom(t *testing.T) {
 	path := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		l, dir := newLedger(10), mustOpen(t, path)
-		k := newKeeper(dir, l, func(e Event) { t.Errorf("event %+v", e) })
+		k := newKeeper(dir, l, newControls(), func(e Event) { t.Errorf("event %+v", e) })
 		defer func() {
 			l.charge(aCharge("4"))
 			k.close()
@@ -471,7 +471,7 @@ func TestStateThatCannotBeWritten(t *testing.T) {
 		var mu sync.Mutex
 		var events []Event
 		l := newLedger(10)
-		k := newKeeper(mustOpen(t, path), l, func(e Event) {
+		k := newKeeper(mustOpen(t, path), l, newControls(), func(e Event) {
 			mu.Lock()
 			defer mu.Unlock()
 			events = append(events, e)
@@ -506,7 +506,7 @@ func TestStateUnderFire(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir()
 	l := newLedger(50)
-	k := newKeeper(mustOpen(t, path), l, func(e Event) { t.Errorf("event %+v", e) })
+	k := newKeeper(mustOpen(t, path), l, newControls(), func(e Event) { t.Errorf("event %+v", e) })
 	var all sync.WaitGroup
 	for n := range 4 {
 		all.Go(func() {

@@ -75,7 +75,7 @@ func (m *Manager) Why(ctx context.Context, function string) (Why, error) {
 	if err := ctx.Err(); err != nil {
 		return Why{}, fmt.Errorf("explain %s: %w", function, context.Cause(ctx))
 	}
-	in := whyInput{function: function, fleet: m.Snapshot(), settings: m.cfg.Settings, quarantine: m.Quarantine(), queues: queues}
+	in := whyInput{function: function, fleet: m.Snapshot(), settings: m.now().settings, quarantine: m.Quarantine(), queues: queues}
 	if !in.known() {
 		return Why{}, fmt.Errorf("explain %s: %w%s", function, ErrNoPool, in.didYouMean())
 	}

@@ -20,6 +20,7 @@ const MaxPath = 107
 const (
 	socketMode = 0o660
 	probeWait  = 2 * time.Second // for somebody to answer at a socket that is there
+	turnPoll   = 10 * time.Millisecond
 )
 
 // SocketError says why a socket could not be made.
@@ -52,9 +53,9 @@ type socket struct {
 // is no socket is left alone.
 //
 // It is made, and given to whom it is to belong, in a directory that nobody else can
-// enter, so that at no time others can use it than those who may, and so that two who do
-// this at the same time cannot take it away from each other: what is moved to its place
-// replaces nothing.
+// enter, so that at no time others can use it than those who may. What is moved to its
+// place replaces nothing, and managers do this one after another, so that they cannot take
+// it away from each other.
 func listen(ctx context.Context, path string, owner ownership) (*socket, error) {
 	if len(path) > MaxPath {
 		return nil, &SocketError{Path: path, Problem: fmt.Sprintf("its path is %d bytes long, want at most %d", len(path), MaxPath)}
@@ -62,6 +63,7 @@ func listen(ctx context.Context, path string, owner ownership) (*socket, error) 
 	if err := makeParent(filepath.Dir(path)); err != nil {
 		return nil, &SocketError{Path: path, Problem: err.Error(), Err: err}
 	}
+	defer takeTurn(ctx, filepath.Dir(path))()
 	if err := checkFree(ctx, path); err != nil {
 		return nil, err
 	}
@@ -105,6 +107,27 @@ func makeParent(dir string) error {
 		return nil
 	}
 	return err
+}
+
+// takeTurn waits until nobody else makes a socket in a directory, and returns what ends
+// the turn. Others who may read the directory can keep it locked: it is not waited for
+// long.
+func takeTurn(ctx context.Context, dir string) (end func()) {
+	lock, err := os.Open(dir)
+	if err != nil {
+		return func() {} // what is done there says it better
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	defer cancel()
+	every := time.NewTicker(turnPoll)
+	defer every.Stop()
+	for errors.Is(unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) && ctx.Err() == nil {
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+		}
+	}
+	return func() { _ = lock.Close() } // which gives the lock back
 }
 
 // checkFree tells whether a socket may be made at path: nothing is there, or one at which
