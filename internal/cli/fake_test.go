@@ -30,7 +30,7 @@ type aFleet struct {
 // startFleet answers at a socket until the end of the test.
 func startFleet(t *testing.T) (f *aFleet, socket string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "cli") // a path of a socket is short
+	dir, err := os.MkdirTemp("", "cli") //nolint:usetesting // that of a test with a long name is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, ou
 	if err != nil {
 		return err
 	}
-	reread.supervisor = supervisorOf(fleet)
+	reread.supervisor = fleet.Supervisor()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var serving sync.WaitGroup
 	over, asked := make(chan struct{}), make(chan struct{}, 1)

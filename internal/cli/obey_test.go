@@ -143,8 +143,4 @@ func TestReread(t *testing.T) {
 	if again, problems := r.load(t.Context()); again != nil || !config.HasErrors(problems) {
 		t.Errorf("a file that is gone: %v, %v", again, problems)
 	}
-	r.settings = &settings{file: "a.php"}
-	if again, problems := r.load(t.Context()); again != nil || !config.HasErrors(problems) {
-		t.Errorf("a file in PHP without a supervisor: %v, %v", again, problems)
-	}
 }

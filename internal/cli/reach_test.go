@@ -138,6 +138,39 @@ resize: 2 failed starts, the next try is in 3s
 	}
 }
 
+// TestStatusNotes: what somebody may have to look at, each once.
+func TestStatusNotes(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := control.Status{
+		At: now,
+		Pools: []control.Pool{
+			{Name: "*", Shared: true, Functions: []string{"a", "b"}, Paused: []string{"a", "b"}, Runs: true, Slots: 1},
+			{Name: "a", Functions: []string{"a"}, Drained: []string{"a"}, Fault: "it does not\nstart", Runs: true, Workers: []control.Worker{{Name: "a/1", PID: 7, Stopped: true}}},
+			{Name: "b", Functions: []string{"b"}, Runs: true, Leaving: true},
+			{Name: "c", Functions: []string{"c", "d"}, Paused: []string{"d"}, Runs: true, Outdated: 2},
+		},
+		Reload: control.Reload{Refused: true, Polling: "too many", Problems: []control.Problem{{File: "/a.ini", Line: 3, Severity: "error", Message: "odd"}}},
+	}
+	const want = `a: a change is not applied: it does not�start
+a/1: process 7 is stopped by a signal, and killed soon unless it is continued
+paused or drained by hand: a, b, d; to go on: gearman-manager resume a
+the config has errors, so the one before holds:
+error: /a.ini:3: odd
+changes are only looked for twice a minute: too many
+`
+	if got := statusNotes(s); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	var states []string
+	for _, p := range s.Pools {
+		states = append(states, poolState(p))
+	}
+	if got := strings.Join(states, ", "); got != "paused, drained, leaving, changing" {
+		t.Errorf("states: %s", got)
+	}
+}
+
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

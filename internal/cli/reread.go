@@ -6,7 +6,6 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/internal/phpconfig"
-	"github.com/gearman-manager/gearman-manager/manager"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
@@ -30,13 +29,8 @@ func (r *rereading) load(ctx context.Context) (*config.Config, []config.Problem)
 
 func (r *rereading) read(ctx context.Context) (*config.Config, []config.Problem) {
 	file, overrides := r.settings.file, r.settings.overrides()
-	switch {
-	case !phpconfig.IsPHP(file):
+	if !phpconfig.IsPHP(file) {
 		return config.Load(file, overrides)
-	case r.supervisor == nil:
-		return nil, []config.Problem{{
-			File: file, Severity: config.Error, Message: "a config in PHP is not read again while the fleet runs, want a restart of the manager",
-		}}
 	}
 	return phpconfig.Load(ctx, phpconfig.Config{Supervisor: r.supervisor, Env: os.Environ()}, file, overrides)
 }
@@ -55,14 +49,4 @@ func (r *rereading) fixed(cfg *config.Config) (problems []config.Problem) {
 		}
 	}
 	return problems
-}
-
-// supervisorOf returns the supervisor of a manager that lends it.
-func supervisorOf(m *manager.Manager) *supervisor.Supervisor {
-	if lender, ok := any(m).(interface {
-		Supervisor() *supervisor.Supervisor
-	}); ok {
-		return lender.Supervisor()
-	}
-	return nil
 }

@@ -137,6 +137,7 @@ func statusNotes(s control.Status) string {
 	for _, p := range s.Pools {
 		b.WriteString(poolNotes(s, p))
 	}
+	b.WriteString(heldNotes(s.Pools))
 	b.WriteString(reloadNotes(s.Reload))
 	if s.Suspects > 0 || s.Quarantined > 0 {
 		fmt.Fprintf(&b, "%s in quarantine, %s: %s quarantine\n", plural(s.Quarantined, "job", "jobs"), plural(s.Suspects, "suspect", "suspects"), programName)
@@ -156,15 +157,27 @@ func poolNotes(s control.Status, p control.Pool) string {
 	if p.Fault != "" {
 		fmt.Fprintf(&b, "%s: a change is not applied: %s\n", name, plain(p.Fault))
 	}
-	if held := slices.Concat(p.Paused, p.Drained); len(held) > 0 {
-		fmt.Fprintf(&b, "%s: paused or drained by hand; to go on: %s resume %s\n", plain(strings.Join(held, ", ")), programName, plain(held[0]))
-	}
 	for _, w := range p.Workers {
 		if w.Stopped {
 			fmt.Fprintf(&b, "%s: process %d is stopped by a signal, and killed soon unless it is continued\n", plain(w.Name), w.PID)
 		}
 	}
 	return b.String()
+}
+
+// heldNotes say what somebody has paused or drained. A function may be so in several
+// pools.
+func heldNotes(pools []control.Pool) string {
+	var held []string
+	for _, p := range pools {
+		held = slices.Concat(held, p.Paused, p.Drained)
+	}
+	slices.Sort(held)
+	held = slices.Compact(held)
+	if len(held) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("paused or drained by hand: %s; to go on: %s resume %s\n", plain(strings.Join(held, ", ")), programName, plain(held[0]))
 }
 
 // reloadNotes say what is wrong with config and programs as the disk holds them.
