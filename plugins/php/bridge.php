@@ -2913,12 +2913,9 @@ function serveForks(string $socket, string $id): void
         'opcache' => \function_exists('opcache_get_status') && (bool) \ini_get('opcache.enable_cli'), 'sapi' => \PHP_SAPI,
     ]]);
     title('gearman-manager: php');
-    $logs = [];
     while (!$control->closed) {
         foreach ($control->wait() as $message) {
             if (isset($message['fork'])) {
-                $logs[] = (string) ($message['fork']['stderr'] ?? '');
-                $logs = \count($logs) % 256 === 0 ? \array_filter($logs, 'file_exists') : $logs;
                 if (fork($control, $message['fork'])) {
                     unset($control);
                     serve($socket, (string) $message['fork']['id']);
@@ -2929,19 +2926,20 @@ function serveForks(string $socket, string $id): void
             }
         }
     }
-    readOut($logs);
+    readOut(\dirname($socket));
 }
 
 /**
  * Reads what workers still print after the manager's death, until they are gone: PHP
  * opens its error log for each message, and a FIFO that nobody reads would hold up
- * the job in hand for ever.
+ * the job in hand for ever. Those of other parents, which may have ended before, are
+ * among them.
  */
-function readOut(array $paths): void
+function readOut(string $dir): void
 {
     $streams = [];
-    foreach ($paths as $path) {
-        $stream = \file_exists($path) ? @\fopen($path, 'rn') : false;
+    foreach (@\scandir($dir) ?: [] as $name) {
+        $stream = \substr($name, -4) === '.err' ? @\fopen("$dir/$name", 'rn') : false;
         if ($stream !== false) {
             $streams[] = $stream;
         }

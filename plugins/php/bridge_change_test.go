@@ -134,8 +134,8 @@ func TestBridgePausesAll(t *testing.T) {
 		result <- err
 	}()
 	select {
-	case <-result:
-		t.Error("a paused function was performed")
+	case err := <-result:
+		t.Errorf("a paused function was performed: %v", err)
 	case <-time.After(300 * time.Millisecond): // for the worker to show that it spins
 	}
 	if spent := ticks(t, b.cmd.Process.Pid) - before; spent > 5 {

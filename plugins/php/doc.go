@@ -7,7 +7,7 @@
 // Workers are forked from one warm php, the parent, which itself never runs the
 // code of a worker:
 //
-//	manager ─── supervisor.Start ──► parent   "gearman-manager: php"
+//	manager ─── supervisor.Start ──► parent   "gearman-manager: php", one for each generation
 //	   │                               │ forks twice; the middle process dies
 //	   ├── supervisor.Expect, Adopt ─► worker   "gearman-manager: resize/3"
 //	   └──            "            ──► inspector, which only loads the files
@@ -19,6 +19,26 @@
 // connects, so that its end is noticed whenever it comes. A parent that has died, or
 // that leaves a fork unanswered for [Config.ForkTimeout], is replaced, and the fork is
 // asked for once more.
+//
+// # Versions
+//
+// A [Generation] is a parent of its own. Opcache, whose memory the processes that it
+// forks have in common, never looks at the disk again once it has a file: they run
+// what lay there when the first of them loaded it, or at [Generation.Warm], whatever
+// the disk holds by then. So the workers of a pool that goes on with the old version
+// are restarted with it while those of another generation run the new one. An idle
+// parent takes about 8 MB, and ends with its generation.
+//
+// What is not held: files that are first loaded in the middle of a job, as by an
+// autoloader, are those of that moment; files that opcache leaves out (its memory is
+// full, opcache.max_file_size, its blacklist), data that worker code reads, and the
+// target of a link that a file is included by until it was loaded twice. If the parent
+// dies, its successor loads what the disk holds, which is told to Config.Output.
+// Without opcache each worker loads what the disk holds, unless the parent preloads;
+// where PHP cannot fork, it does so in any case.
+//
+// Inspections leave nothing in any opcache. Their processes are forked from another
+// parent, which the next generation takes over.
 //
 // The manager has to be a child subreaper (supervisor.Config.Subreaper). Where PHP
 // cannot fork, for want of pcntl or posix, each worker and each inspector is a php
@@ -32,11 +52,11 @@
 // messages are those of plugins/workerpb as protojson has them, with the names of
 // the .proto file and with enums as numbers:
 //
-//	parent → {"parent":{"php":"8.2.36","pcntl":true,…}}
+//	parent → {"parent":{"id":"16","php":"8.2.36","pcntl":true,…}}
 //	       ← {"fork":{"id":"17","title":…,"stdout":…,"stderr":…}}   {"preload":[…]}
 //	       → {"forked":"17","pid":456} or {"not_forked":"17","error":…}       {"preloaded":true} or {"not_preloaded":…}
 //	worker → {"id":"17","pid":456}
-//	       ← {"run":RunRequest} or {"inspect":{"files":[…]}}
+//	       ← {"run":RunRequest} or {"inspect":{"files":[…],"warm":true}}
 //	       → {"event":Hello} or {"refused":…};  {"inspected":{…}} for each file
 //	       → {"event":Event} …  {"pong":1}
 //	       ← {"go":…} {"set":…} {"pause":…} {"resume":…} {"suspect":…} {"ping":1} {"drain":…}
