@@ -62,7 +62,7 @@ func TestMemory(t *testing.T) {
 	if n, err := fmt.Sscanf(e.GetDetail(), "%d bytes resident, limit %d", &has, &most); n != 2 || err != nil {
 		t.Errorf("detail %q", e.GetDetail())
 	}
-	if e.GetReason() != "max_memory" || most != limit || has < 80<<20 {
+	if e.GetReason() != "max_memory" || most != limit || has <= limit { // it may be seen while it grows
 		t.Errorf("got %v", e)
 	}
 	quiet(t, small, 0)
