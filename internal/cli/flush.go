@@ -33,10 +33,9 @@ func (l *logFlags) queued(ctx context.Context, out io.Writer, verbosity int) (lo
 
 // logOutput is where a fleet logs.
 type logOutput struct {
-	log      zerolog.Logger
-	file     *logging.File // nil: standard error
-	flush    func()
-	problems []config.Problem // of where the config wants it
+	log   zerolog.Logger
+	file  *logging.File // nil: standard error
+	flush func()
 }
 
 // syslogName is the log_file that is none.
@@ -46,9 +45,7 @@ const syslogName = "syslog"
 func (l *logFlags) open(ctx context.Context, std *streams, cfg *config.Config) (_ *logOutput, err error) {
 	out, to := &logOutput{}, std.err
 	switch path := cfg.LogFile(); path {
-	case "":
-	case syslogName:
-		out.problems = []config.Problem{problemOf(cfg, "log_file", "has no effect yet: the log goes to standard error")}
+	case "", syslogName: // the config warns of what is not there yet
 	default:
 		out.file, err = logging.OpenFile(path, func(err error) {
 			_, _ = fmt.Fprintf(std.err, "%s: %v; the log goes on in the file that was open\n", programName, err)

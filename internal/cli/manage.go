@@ -73,7 +73,7 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 	}
 	defer out.close()
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; workers do not inherit it
-	logProblems(out.log, append(problems, out.problems...))
+	logProblems(out.log, problems)
 	if err = m.alone(ctx, std, cfg, out); err != nil && out.file != nil {
 		out.log.Error().Err(err).Msg("fleet not run") // who started it may look there only
 	}

@@ -180,6 +180,10 @@ func TestOneAtATime(t *testing.T) {
 				if n := having.Add(1); n != 1 {
 					t.Errorf("%d have it", n)
 				}
+				if second, err := pidfile.Take(path); err == nil {
+					t.Error("it was taken twice")
+					_ = second.Remove()
+				}
 				having.Add(-1)
 				if err := f.Remove(); err != nil {
 					t.Error(err)
