@@ -132,7 +132,7 @@ func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, ou
 	if err == nil {
 		err = fleet.Run(ctx)
 	} else {
-		err = errors.Join(alreadyRuns(err), fleet.Stop(ctx))
+		err = errors.Join(err, fleet.Stop(ctx))
 	}
 	if server != nil {
 		err = errors.Join(err, server.Close(ctx))
@@ -154,13 +154,31 @@ func (m *manage) explain(err error) error {
 	return alreadyRuns(err)
 }
 
+// runsError says which process answers at the control socket that is wanted.
+type runsError struct {
+	socket *control.SocketError
+	err    error
+}
+
+// Error names it.
+func (e *runsError) Error() string {
+	who := "another process"
+	if e.socket.PID > 0 {
+		who = pidfile.Describe(e.socket.PID)
+	}
+	return fmt.Sprintf("it runs already: %s answers at the control socket %s; a second one beside it wants another control_socket", who, e.socket.Path)
+}
+
+// Unwrap returns the error of the socket.
+func (e *runsError) Unwrap() error { return e.err }
+
 // alreadyRuns says what it means that something is in use by another manager.
 func alreadyRuns(err error) error {
 	if state, ok := errors.AsType[*manager.StateDirError](err); ok && state.InUse {
 		return fmt.Errorf("it runs already: %w; a second one beside it wants a config of its own, or another state_dir", err)
 	}
 	if socket, ok := errors.AsType[*control.SocketError](err); ok && socket.InUse {
-		return fmt.Errorf("it runs already: %w; a second one beside it wants another control_socket", err)
+		return &runsError{socket: socket, err: err}
 	}
 	return err
 }
