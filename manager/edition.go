@@ -1,7 +1,6 @@
 package manager
 
 import (
-	"context"
 	"slices"
 
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -117,6 +116,3 @@ func serverList(servers []jobServer) []*workerpb.Server {
 	}
 	return out
 }
-
-// maker makes an edition for a plan from what the disk holds.
-type maker func(ctx context.Context, plan *PoolPlan) (*edition, error)

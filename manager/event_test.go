@@ -59,6 +59,7 @@ func everyEvent() []Event {
 		Lagged{},
 		PluginInPlace{},
 		RunInPlace{},
+		ControlsRemembered{Scaled: map[string]int{"a": 1}},
 		JobSlow{},
 		PoolRolls{},
 		PoolRollFailed{},

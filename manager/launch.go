@@ -123,14 +123,14 @@ func startStandalone(h *standalone.Host) starter {
 	}
 }
 
-// renewer makes editions that share nothing with others, for a pool whose workers could
-// not be started. Only PHP workers need that.
-func (m *Manager) renewer(kind Kind) maker {
-	if kind != KindPHP {
+// retaker has a pool whose workers could not be started take its code from the disk. Those
+// of other kinds do so at each start.
+func (m *Manager) retaker(kind Kind) func(context.Context, string) {
+	if kind != KindPHP && kind != KindPlugin {
 		return nil
 	}
-	return func(ctx context.Context, plan *PoolPlan) (*edition, error) {
-		return (&assembly{manager: m, servers: m.jobServers()}).edition(ctx, plan)
+	return func(ctx context.Context, pool string) {
+		_, _ = m.reload(ctx, ReloadRequest{Code: true, Roll: true}, "retry", pool) // it stops
 	}
 }
 

@@ -188,6 +188,7 @@ func (m *Manager) byHand(ctx context.Context, reason string, set func() bool) er
 	}
 	f := m.keepServers(found{
 		settings: was.settings, programs: was.programs, noted: was.noted, problems: was.reload.Problems, refused: was.reload.Refused,
+		refusal: was.refusal, sum: was.sum,
 	}, was)
 	f.plan, _ = NewPlan(f.settings, f.programs)
 	m.hold(f.plan)

@@ -45,9 +45,9 @@ type poolConfig struct {
 	// start of the pool.
 	delay func(n int) time.Duration
 
-	// renew makes an edition that takes what the disk holds by now; nil where every
-	// start does so anyway.
-	renew maker
+	// retake has the pool of that name changed to what the disk holds by now; nil where
+	// every start takes that anyway. It blocks until that is done.
+	retake func(ctx context.Context, pool string)
 	// note is told each process that exists, so that a later manager knows it.
 	note   func(worker string, grace time.Duration, proc *supervisor.Process)
 	forget func(pid int)

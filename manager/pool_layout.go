@@ -177,6 +177,9 @@ func (p *pool) grow(w *worker) bool {
 		w.records = append(slices.Clone(w.records), more...)
 		w.slots = append(slices.Clone(w.slots), make([]slotState, missing)...)
 	}
+	for i := w.used; i < w.place.slots; i++ { // they may have been used before
+		w.slots[i].rested, w.slots[i].connected = false, nil
+	}
 	if w.open == w.used {
 		w.open = w.place.slots
 	}

@@ -24,6 +24,7 @@ type retry struct {
 	lookAt   time.Time // when it is looked whether the program has changed
 	stamp    string    // of the program that failed
 	again    string    // why all this is to be forgotten; empty if it is not
+	retaking string    // the same while it is looked what the disk holds
 }
 
 // startAt is the earliest moment at which an empty place may get a worker.
@@ -105,19 +106,18 @@ func (p *pool) tryAgain(reason string) bool {
 func (p *pool) startAnew(ctx context.Context) {
 	reason := p.retry.again
 	p.retry.again = ""
-	if p.cfg.renew == nil {
+	if p.cfg.retake == nil {
 		p.forgetFailures(reason)
 		return
 	}
-	plan := p.plan()
+	p.retry.retaking = reason
 	p.helpers.Go(func() {
-		if fresh, err := p.cfg.renew(ctx, plan); err == nil { // else nothing is started any more
-			p.post(func() {
-				fresh.assigned = p.edition.assigned
-				p.adopt(fresh)
+		p.cfg.retake(ctx, p.plan().Name)
+		p.post(func() {
+			if p.retry.retaking != "" { // there was nothing new
 				p.forgetFailures(reason)
-			})
-		}
+			}
+		})
 	})
 }
 

@@ -75,10 +75,7 @@ func TestFailedPoolIsTriedByHand(t *testing.T) {
 		pass(time.Minute)
 		tries, renewed := f.tried(), 0
 		ask(f.pool, func() bool {
-			f.pool.cfg.renew = func(_ context.Context, plan *PoolPlan) (*edition, error) {
-				renewed += 10*(f.tried()-tries) + 1
-				return f.edition(plan, nil), nil
-			}
+			f.pool.cfg.retake = func(context.Context, string) { renewed += 10*(f.tried()-tries) + 1 }
 			return true
 		})
 		again, _ := ask(f.pool, func() bool { return f.pool.tryAgain("somebody said so") })

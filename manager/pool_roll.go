@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -46,7 +47,7 @@ func (p *pool) try(ctx context.Context, fresh *edition) {
 	}
 	p.adopt(fresh)
 	if p.retry.failures > 0 {
-		p.forgetFailures("it was changed")
+		p.forgetFailures(cmp.Or(p.retry.retaking, "it was changed"))
 	}
 }
 

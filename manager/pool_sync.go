@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -140,13 +141,37 @@ func (p *pool) syncPlan(w *worker, want *assignment, s *workerpb.Settings) {
 func (p *pool) request(w *worker, s *assignment) *workerpb.RunRequest {
 	return runRequest(s.plan, runFacts{
 		numbers: s.numbers, verbosity: s.verbosity, maxData: s.maxData, lifetime: w.lifetime,
-		random: func() float64 { return 1 },
+		random: inOrder,
 	})
 }
 
-// offered are the functions in the order in which a worker is to offer them.
+// offered are the functions in the order in which a worker is to offer them: by priority,
+// then as it did, since to move one is to take it from the servers for a moment.
 func (p *pool) offered(w *worker, s *assignment) []*workerpb.Function {
-	return runRequest(s.plan, runFacts{numbers: s.numbers, lifetime: w.lifetime, random: p.cfg.random}).GetFunctions()
+	plan := *s.plan
+	plan.Functions = slices.Clone(s.plan.Functions)
+	place := func(f FunctionPlan) int {
+		if i := slices.Index(w.offers, f.Name); i >= 0 {
+			return i
+		}
+		return len(w.offers)
+	}
+	slices.SortStableFunc(plan.Functions, func(a, b FunctionPlan) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(place(a), place(b)))
+	})
+	list := runRequest(&plan, runFacts{numbers: s.numbers, random: inOrder}).GetFunctions()
+	w.offers = namesOf(list)
+	return list
+}
+
+// inOrder is no chance: functions are offered as they stand.
+func inOrder() float64 { return 1 }
+
+func namesOf(functions []*workerpb.Function) (names []string) {
+	for _, f := range functions {
+		names = append(names, f.GetName())
+	}
+	return names
 }
 
 // syncSlots finds whether a worker has another number of slots than its place. One that

@@ -42,8 +42,9 @@ type worker struct {
 	heard    printer
 	diesAt   time.Time // when it is too old; zero: never, or not known yet
 	lifetime time.Duration
-	asked    bool   // it was told to run, and may work before its hello is heard
-	known    uint64 // version of the suspects that its run request held
+	asked    bool     // it was told to run, and may work before its hello is heard
+	offers   []string // functions, in the order in which it was told them
+	known    uint64   // version of the suspects that its run request held
 
 	proven   bool
 	provenAt time.Time // when it is, if nothing happens before; zero afterwards
@@ -176,13 +177,15 @@ func (p *pool) command(w *worker) host.Launch {
 		Limits:  plan.Limits, KeepGroup: plan.KeepGroup,
 		Request: func() *workerpb.RunRequest {
 			suspects, version := p.cfg.ledger.of(plan.Functions)
-			p.post(func() { w.asked, w.known = true, version })
-			return runRequest(plan, runFacts{
+			request := runRequest(plan, runFacts{
 				worker: name, host: p.cfg.host, first: first, servers: told.servers, numbers: told.numbers,
 				records: records, recordFile: w.table.file.Path(), verbosity: told.verbosity,
 				maxData: told.maxData, lifetime: w.lifetime, suspects: suspects, random: p.cfg.random,
 				rests: true, hold: hold, paused: told.pausedOf(),
 			})
+			offers := namesOf(request.GetFunctions())
+			p.post(func() { w.asked, w.known, w.offers = true, version, offers })
+			return request
 		},
 		Output: func(stream, line string) {
 			p.cfg.emit(WorkerPrinted{

@@ -160,6 +160,9 @@ func (m *Manager) reload(ctx context.Context, req ReloadRequest, reason, functio
 	if !f.refused {
 		m.endScale(f)
 	}
+	if f.settings != was.settings {
+		m.events.levels.configured(f.settings.Verbose())
+	}
 	m.hold(f.plan)
 	var roll func(*PoolPlan) bool
 	if req.Roll {

@@ -133,8 +133,8 @@ func (a *applying) add(ctx context.Context, next *PoolPlan, before int) error {
 	splay := a.found.settings.InitialSpawnSplay()
 	p, err := newPool(poolConfig{
 		host: m.cfg.Hostname, newRecords: m.newRecords,
-		delay: func(n int) time.Duration { return time.Duration(before+n) * splay },
-		renew: m.renewer(next.Kind), note: m.noteProcess, forget: m.roster.drop, tell: m.tell,
+		delay:  func(n int) time.Duration { return time.Duration(before+n) * splay },
+		retake: m.retaker(next.Kind), note: m.noteProcess, forget: m.roster.drop, tell: m.tell,
 		gate: a.gate, ledger: m.ledger, reach: m.reach, emit: m.emit,
 		random: rand.Float64, clock: jobrecord.Now,
 	}, first)
