@@ -223,7 +223,7 @@ func TestEveryFieldIsCompared(t *testing.T) {
 		"PoolPlan.Shared": "the key has it", "PoolPlan.Kind": "the key has it", "PoolPlan.Named": "the key has it",
 		"PoolPlan.Run": "follows from Hash", "PoolPlan.Fault": "nothing is done about it", "PoolPlan.Concurrency": "follows from Slots and Together",
 		"PoolPlan.Workers": "follows from Slots and Together", "PoolPlan.Origin": "a comment in the config moves it", "PoolPlan.Scaled": "says where Slots is from",
-		"Limits.Core": "means nothing without SetCore",
+		"Limits.Core": "means nothing without SetCore", "Limits.SetNice": "no plan sets it",
 	}
 	seen := map[string]bool{}
 	check := func(name string, change func(*PoolPlan) reflect.Value) {

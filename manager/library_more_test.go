@@ -180,26 +180,36 @@ func sharedPlan(t *testing.T, s *shelf, programs []Program) *Plan {
 	return plan
 }
 
-// TestUnfinishedCopy: a look waits until a file that is being written is complete.
+// TestUnfinishedCopy: a look waits until a file that is being written is complete. It is tried again where the writer was held up for so long that the file
+// looked complete.
 func TestUnfinishedCopy(t *testing.T) {
 	t.Parallel()
 	s := setupShelf(t)
 	s.fill()
-	first, _ := s.look(nil, lookAt{code: true})
+	running, _ := s.look(nil, lookAt{code: true})
 	path := filepath.Join(s.dir, "w/a.php")
-	if err := os.WriteFile(path, []byte("<?php 2"), 0o644); err != nil {
-		t.Fatal(err)
+	for range 20 {
+		before := readText(t, path)
+		done := make(chan pauses, 1)
+		go func() { done <- appendFor(path, 5*settlePause) }()
+		for readText(t, path) == before {
+			<-time.After(time.Millisecond)
+		}
+		taken, problems := s.look(running, lookAt{code: true, settled: true})
+		wrote := <-done
+		if wrote.err != nil {
+			t.Fatal(wrote.err)
+		}
+		complete, more := s.look(taken, lookAt{code: true})
+		if wrote.longest < settlePause/2 {
+			if diff := cmp.Diff(complete, taken); diff != "" || problems != nil || more != nil {
+				t.Errorf("%v (-complete +taken):\n%s", problems, diff)
+			}
+			return
+		}
+		running = complete
 	}
-	done := make(chan error, 1)
-	go func() { done <- appendFor(path, 5*settlePause) }()
-	second, problems := s.look(first, lookAt{code: true, settled: true})
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	again, more := s.look(second, lookAt{code: true})
-	if diff := cmp.Diff(again, second); diff != "" || problems != nil || more != nil {
-		t.Errorf("%v (-complete +taken):\n%s", problems, diff)
-	}
+	t.Skip("the machine is too busy")
 }
 
 // TestNeverFinished: a look does not wait for ever, and goes on with the rest.
@@ -209,23 +219,27 @@ func TestNeverFinished(t *testing.T) {
 	s.fill()
 	first, _ := s.look(nil, lookAt{code: true})
 	path := filepath.Join(s.dir, "w/a.php")
-	done := make(chan error, 1)
+	done := make(chan pauses, 1)
 	go func() { done <- appendFor(path, settleLimit+2*time.Second) }()
 	s.php("w/b.php", "2")
 	for text := readText(t, path); text == "<?php 1"; text = readText(t, path) {
 		<-time.After(time.Millisecond)
 	}
 	began := time.Now()
-	second, problems := s.look(first, lookAt{code: true, settled: true})
+	second, found := s.look(first, lookAt{code: true, settled: true})
 	if took := time.Since(began); took > 10*settleLimit {
 		t.Errorf("it took %v", took)
 	}
-	a, b := of(t, second, "a.php"), of(t, second, "b.php")
-	if len(problems) != 1 || !strings.Contains(problems[0].Message, "is still being written") || a.Fault == "" || a.Hash != of(t, first, "a.php").Hash || b.Hash == of(t, first, "b.php").Hash {
-		t.Errorf("%v, %+v, %+v", problems, a, b)
+	wrote := <-done
+	if wrote.err != nil {
+		t.Fatal(wrote.err)
 	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
+	if wrote.longest >= settlePause/2 {
+		t.Skip("the machine is too busy")
+	}
+	a, b := of(t, second, "a.php"), of(t, second, "b.php")
+	if len(found) != 1 || !strings.Contains(found[0].Message, "is still being written") || a.Fault == "" || a.Hash != of(t, first, "a.php").Hash || b.Hash == of(t, first, "b.php").Hash {
+		t.Errorf("%v, %+v, %+v", found, a, b)
 	}
 	third, problems := s.look(second, lookAt{code: true, settled: true})
 	if a := of(t, third, "a.php"); problems != nil || a.Fault != "" || a.Hash == of(t, first, "a.php").Hash {
@@ -233,16 +247,25 @@ func TestNeverFinished(t *testing.T) {
 	}
 }
 
+// pauses says how a writer did.
+type pauses struct {
+	longest time.Duration // between two writes
+	err     error
+}
+
 // appendFor appends to a file again and again, for so long.
-func appendFor(path string, d time.Duration) error {
+func appendFor(path string, d time.Duration) (p pauses) {
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
-		return err
+		return pauses{err: err}
 	}
-	for end := time.Now().Add(d); time.Now().Before(end) && err == nil; <-time.After(settlePause / 10) {
-		_, err = file.WriteString("\n// more")
+	last := time.Now()
+	for end := last.Add(d); time.Now().Before(end) && p.err == nil; <-time.After(settlePause / 10) {
+		_, p.err = file.WriteString("\n// more")
+		p.longest, last = max(p.longest, time.Since(last)), time.Now()
 	}
-	return errors.Join(err, file.Close())
+	p.err = errors.Join(p.err, file.Close())
+	return p
 }
 
 // TestPrune leaves the copies that are used.

@@ -33,11 +33,10 @@ type shelf struct {
 
 // asked counts who was asked what.
 type asked struct {
-	mu         sync.Mutex
-	described  []string // programs
-	inspected  [][]string
-	noPHP      error
-	inspection int
+	mu        sync.Mutex
+	described []string // programs
+	inspected [][]string
+	noPHP     error
 }
 
 const shelfIni = "[GearmanManager]\nworker_dir = DIR/w\nwatch = DIR/lib/*.inc\n[p]\nmode = plugin\n[q]\nmode = plugin\n[s]\nmode = standalone\nwatch = DIR/s.conf\n"
@@ -285,9 +284,9 @@ type brokenCase struct {
 	name   string
 	change func(*shelf)
 	how    lookAt
-	// kept are the programs that have to be as before, faulty those of them with a fault, gone those that are no more, changed the others.
-	kept, faulty, gone, changed string
-	problem                     string // a part of one; empty: there is none
+	// faulty are the programs that are kept and have a fault, gone those that are no more, changed those that are another or new. All others have to be as before.
+	faulty, gone, changed string
+	problem               string // a part of one; empty: there is none
 }
 
 // TestWhatRunsGoesOn: a program that is broken, or may not be taken, is as it was; one that is gone or unsafe is not.
