@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/gearman-manager/gearman-manager/internal/control"
-	"github.com/gearman-manager/gearman-manager/internal/logging"
 	"github.com/gearman-manager/gearman-manager/manager"
 )
 
@@ -154,14 +153,6 @@ func (f *runningFleet) Logs(ctx context.Context, q control.LogsQuery, send func(
 				return err
 			}
 		}
-		for _, e := range f.manager.PastLogs(w.Worker) {
-			if live != nil && e.Seq > live.After() {
-				break
-			}
-			if err := sendLine(sc, e, send); err != nil {
-				return err
-			}
-		}
 	}
 	if live == nil {
 		return nil
@@ -271,7 +262,7 @@ func controlLine(e manager.Stamped) (line control.LogLine, ok bool) {
 	case manager.PHPPrinted:
 		line.Stream, line.Text = event.Stream, event.Line
 	case manager.WorkerLogged:
-		line.Stream, line.Text, line.Fields = streamOf(event), logged.Message, logged.Fields
+		line.Stream, line.Text, line.Fields = control.StreamLog, logged.Message, logged.Fields
 	case manager.LinesDropped:
 		line.Stream, line.Text, line.Missed = control.NameLagged, logged.Message, event.Lines
 	case manager.Lagged:
@@ -280,16 +271,4 @@ func controlLine(e manager.Stamped) (line control.LogLine, ok bool) {
 		return line, false
 	}
 	return line, true
-}
-
-// streamOf is the stream of a line that was logged: what executables print is logged with
-// the job that they do.
-func streamOf(e manager.WorkerLogged) string {
-	attributes := e.Log.GetAttributes()
-	for i := 0; i+1 < len(attributes); i += 2 {
-		if key, value := attributes[i], attributes[i+1]; key == logging.FieldStream && (value == control.StreamStdout || value == control.StreamStderr) {
-			return value
-		}
-	}
-	return control.StreamLog
 }
