@@ -40,13 +40,14 @@ type stream struct {
 	seq       uint64 // of the last event
 	past      ring
 	forgotten uint64 // number of the last event that fell out of past
+	said      saidLines
 	readers   map[*Subscription]struct{}
 	ended     bool
 }
 
 // newStream makes a stream that remembers so many events.
 func newStream(log zerolog.Logger, onEvent func(Event), remember int) *stream {
-	return &stream{log: log, onEvent: onEvent, past: ring{most: remember}, readers: map[*Subscription]struct{}{}}
+	return &stream{log: log, onEvent: onEvent, past: ring{most: remember}, said: saidLines{}, readers: map[*Subscription]struct{}{}}
 }
 
 // emit tells of an event. It blocks for no subscriber, and for the log and onEvent as
@@ -69,6 +70,9 @@ func (s *stream) publish(e Event) {
 		if old, full := s.past.push(stamped); full {
 			s.forgotten = old.Seq
 		}
+	}
+	if said, ok := e.(WorkerLogged); ok {
+		s.said.add(stamped, said)
 	}
 	for r := range s.readers {
 		r.give(stamped)

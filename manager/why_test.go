@@ -45,7 +45,7 @@ func busyWith(function string, n int) (jobs []JobInHand) {
 	return jobs
 }
 
-func TestWhy(t *testing.T) { //nolint:funlen // it is a table
+func TestWhy(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(in *whyInput, p *PoolStatus)
@@ -139,7 +139,8 @@ func TestWhy(t *testing.T) { //nolint:funlen // it is a table
 			func(in *whyInput, _ *PoolStatus) {
 				in.fleet.Reload.Problems = []config.Problem{
 					{File: "/w/resize.php", Line: 3, Severity: config.Error, Message: "syntax error"},
-					{Section: "other", Severity: config.Error, Message: "x"}, {Section: "resize", Severity: config.Warning, Message: "x"},
+					{Section: "other", Severity: config.Error, Message: "x"},
+					{Section: "resize", Severity: config.Warning, Message: "x"},
 				}
 			},
 			[]string{"problem: /w/resize.php:3: syntax error"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gearman-manager/gearman-manager/internal/control"
+	"github.com/gearman-manager/gearman-manager/internal/logging"
 	"github.com/gearman-manager/gearman-manager/manager"
 )
 
@@ -141,7 +142,7 @@ func (f *runningFleet) Logs(ctx context.Context, q control.LogsQuery, send func(
 	}
 	workers := sc.workers(s)
 	if q.Worker != "" && len(workers) == 0 {
-		return &control.NotFoundError{Err: fmt.Errorf("show lines of %s: no such worker runs", q.Worker)}
+		return &control.NotFoundError{Err: fmt.Errorf("show lines of %s: there is no such worker", q.Worker)}
 	}
 	printed := map[string][]string{}
 	for _, w := range workers {
@@ -150,6 +151,14 @@ func (f *runningFleet) Logs(ctx context.Context, q control.LogsQuery, send func(
 		for _, text := range lines {
 			w.Text = text
 			if err := send(w); err != nil {
+				return err
+			}
+		}
+		for _, e := range f.manager.PastLogs(w.Worker) {
+			if live != nil && e.Seq > live.After() {
+				break
+			}
+			if err := sendLine(sc, e, send); err != nil {
 				return err
 			}
 		}
@@ -169,7 +178,7 @@ func (f *runningFleet) Logs(ctx context.Context, q control.LogsQuery, send func(
 	return follow(ctx, live, func(e manager.Stamped) error { return sendLine(sc, e, send) })
 }
 
-// workers are the workers of a scope that run, each once.
+// workers are the workers of a scope, and places that wait for one, each once.
 func (sc scope) workers(s manager.Snapshot) (out []control.LogLine) {
 	seen := map[string]bool{}
 	for _, p := range s.Pools {
@@ -177,7 +186,7 @@ func (sc scope) workers(s manager.Snapshot) (out []control.LogLine) {
 			continue
 		}
 		for _, w := range p.Workers {
-			if w.PID == 0 || seen[w.Name] || sc.worker != "" && w.Name != sc.worker {
+			if seen[w.Name] || sc.worker != "" && w.Name != sc.worker {
 				continue
 			}
 			seen[w.Name] = true
@@ -262,7 +271,7 @@ func controlLine(e manager.Stamped) (line control.LogLine, ok bool) {
 	case manager.PHPPrinted:
 		line.Stream, line.Text = event.Stream, event.Line
 	case manager.WorkerLogged:
-		line.Stream, line.Text, line.Fields = control.StreamLog, logged.Message, logged.Fields
+		line.Stream, line.Text, line.Fields = streamOf(event), logged.Message, logged.Fields
 	case manager.LinesDropped:
 		line.Stream, line.Text, line.Missed = control.NameLagged, logged.Message, event.Lines
 	case manager.Lagged:
@@ -271,4 +280,16 @@ func controlLine(e manager.Stamped) (line control.LogLine, ok bool) {
 		return line, false
 	}
 	return line, true
+}
+
+// streamOf is the stream of a line that was logged: what executables print is logged with
+// the job that they do.
+func streamOf(e manager.WorkerLogged) string {
+	attributes := e.Log.GetAttributes()
+	for i := 0; i+1 < len(attributes); i += 2 {
+		if key, value := attributes[i], attributes[i+1]; key == logging.FieldStream && (value == control.StreamStdout || value == control.StreamStderr) {
+			return value
+		}
+	}
+	return control.StreamLog
 }

@@ -161,7 +161,7 @@ func TestNoSocket(t *testing.T) {
 // TestLongPath: a path that the kernel takes is taken, whatever is needed to make it.
 func TestLongPath(t *testing.T) {
 	t.Parallel()
-	dir, err := os.MkdirTemp("", "c") // that of a test may be long itself
+	dir, err := os.MkdirTemp("", "c") //nolint:usetesting // that of a test may be long itself
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func askAs(t *testing.T, path string, uid, gid int, groups ...uint32) (answer st
 // reachable is a directory that others can enter, with a path for a socket in it.
 func reachable(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "control-")
+	dir, err := os.MkdirTemp("/tmp", "control-") //nolint:usetesting // others cannot enter that of a test
 	if err != nil {
 		t.Fatal(err)
 	}
