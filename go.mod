@@ -22,7 +22,6 @@ require (
 )
 
 require (
-	github.com/fsnotify/fsnotify v1.9.0
 	github.com/fatih/color v1.13.0 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
 	github.com/hashicorp/yamux v0.1.2 // indirect
