@@ -124,7 +124,7 @@ func (p *planner) noteOnce(origin config.Origin, message string) {
 func ownLimits() []string {
 	return []string{
 		"concurrency", "max_runs_per_worker", "max_worker_lifetime", "worker_restart_splay", "max_memory", "max_memory_hard",
-		"start_seconds", "start_retries", "rlimit_nofile", "rlimit_data", "rlimit_core", "nice", "kill_group",
+		"start_seconds", "start_retries", "rlimit_nofile", "rlimit_data", "rlimit_core", "nice", "kill_group", "reload_batch",
 	}
 }
 

@@ -45,6 +45,8 @@ type PoolReport struct {
 	RlimitCore *int64 `json:"rlimit_core"`
 	Nice       int    `json:"nice"`
 	KillGroup  bool   `json:"kill_group"`
+	// ReloadBatch is how many workers are replaced at a time when code is reloaded.
+	ReloadBatch int `json:"reload_batch"`
 	// StopSignal is the name of a signal, such as SIGTERM, for a standalone pool.
 	StopSignal string `json:"stop_signal,omitempty"`
 	// Origin says where the number of workers came from.
@@ -64,6 +66,8 @@ type FunctionReport struct {
 	OnCrash     string   `json:"on_crash"`
 	JobAttempts int      `json:"job_attempts"`
 	Grace       float64  `json:"graceful_shutdown_wait_time"`
+	// Slow is how long a job may take before it is logged as slow, 0 for never.
+	Slow float64 `json:"slow"`
 }
 
 // NewCheckReport makes the report of a plan with the problems of config, scan and plan. A nil plan is one without pools.
@@ -87,7 +91,7 @@ func newPoolReport(cfg *config.Config, pool PoolPlan) PoolReport {
 		MaxRunsPerWorker: pool.MaxRuns, MaxWorkerLifetime: pool.MaxLifetime.Seconds(), RestartSplay: pool.RestartSplay.Seconds(),
 		MaxMemory: pool.MaxMemory, MaxMemoryHard: pool.MaxMemoryHard,
 		StartSeconds: pool.StartSeconds.Seconds(), StartRetries: pool.StartRetries,
-		RlimitNoFile: pool.Limits.NoFile, RlimitData: pool.Limits.Data, Nice: pool.Limits.Nice, KillGroup: !pool.KeepGroup,
+		RlimitNoFile: pool.Limits.NoFile, RlimitData: pool.Limits.Data, Nice: pool.Limits.Nice, KillGroup: !pool.KeepGroup, ReloadBatch: pool.ReloadBatch,
 		Origin: pool.Origin, Jobs: []FunctionReport{},
 	}
 	if pool.Limits.SetCore {
@@ -100,7 +104,7 @@ func newPoolReport(cfg *config.Config, pool PoolPlan) PoolReport {
 		r.Functions = append(r.Functions, f.Name)
 		r.Jobs = append(r.Jobs, FunctionReport{
 			Function: f.Name, Program: f.Program, Command: f.Command, Priority: f.Priority, Timeout: f.Timeout.Seconds(),
-			OnTimeout: f.OnTimeout, OnCrash: f.OnCrash, JobAttempts: f.JobAttempts, Grace: f.Grace.Seconds(),
+			OnTimeout: f.OnTimeout, OnCrash: f.OnCrash, JobAttempts: f.JobAttempts, Grace: f.Grace.Seconds(), Slow: f.Slow.Seconds(),
 		})
 	}
 	if pool.Shared {

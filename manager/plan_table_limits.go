@@ -134,8 +134,25 @@ func (p PoolPlan) processCell() string {
 	add(l.Nice != 0, "nice %d", l.Nice)
 	add(p.StartRetries > 0, "%d failed starts", p.StartRetries)
 	add(p.KeepGroup, "group kept")
+	add(p.ReloadBatch > 1, "%d replaced at a time", p.ReloadBatch)
+	slow := p.slowCell()
+	add(slow != "", "slow %s", slow)
 	add(p.StopSignal != 0 && p.StopSignal != syscall.SIGTERM, "%s", unix.SignalName(p.StopSignal))
 	return cmp.Or(strings.Join(parts, ", "), noLimit)
+}
+
+// slowCell is after how long jobs are logged as slow; functions of a shared pool may differ. It is empty where none is.
+func (p PoolPlan) slowCell() string {
+	cell := ""
+	for i, f := range p.Functions {
+		switch {
+		case f.Slow > 0 && i == 0:
+			cell = shortDuration(f.Slow)
+		case i > 0 && f.Slow != p.Functions[0].Slow:
+			return "differs"
+		}
+	}
+	return cell
 }
 
 // shortDuration leaves out the parts that are 0.

@@ -354,6 +354,8 @@ rlimit_core = 0
 count = 40
 concurrency = 4
 max_runs_per_worker = 0
+slow = 2.5
+reload_batch = 3
 
 [nobody]
 `
