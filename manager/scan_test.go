@@ -132,7 +132,7 @@ func kindCases() []scanCase {
 			files: map[string]file{
 				"w/b.php": {"<?php", 0o644, ""}, "w/wc.sh": {script, 0o755, ""}, "w/word.count.py": {"#!/usr/bin/env sh\n", 0o755, ""},
 				"w/README.md": {"text", 0o644, ""}, "w/.hidden": {script, 0o755, ""}, "w/.hidden.php": {"<?php", 0o644, ""},
-				"w/sub/deep.php": {"<?php", 0o644, ""}, "w/executable.php": {"<?php", 0o755, ""}, "w/data": {"", 0o644, ""},
+				"w/sub/deep.php": {"<?php", 0o644, ""}, "w/wc.sh~": {script, 0o755, ""}, "w/#wc.sh#": {script, 0o755, ""}, "w/4913": {script, 0o755, ""}, "w/executable.php": {"<?php", 0o755, ""}, "w/data": {"", 0o644, ""},
 			},
 			programs: []string{
 				"php DIR/w/b.php b", "php DIR/w/executable.php executable", "exec DIR/w/wc.sh wc = DIR/w/wc.sh", "exec DIR/w/word.count.py word.count = DIR/w/word.count.py",
