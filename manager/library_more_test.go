@@ -188,7 +188,7 @@ func TestUnfinishedCopy(t *testing.T) {
 	s.fill()
 	running, _ := s.look(nil, lookAt{code: true})
 	path := filepath.Join(s.dir, "w/a.php")
-	for range 20 {
+	for range 100 {
 		before := readText(t, path)
 		done := make(chan pauses, 1)
 		go func() { done <- appendFor(path, 5*settlePause) }()
@@ -209,12 +209,23 @@ func TestUnfinishedCopy(t *testing.T) {
 		}
 		running = complete
 	}
-	t.Skip("the machine is too busy")
+	t.Error("the writer was held up each time")
 }
 
-// TestNeverFinished: a look does not wait for ever, and goes on with the rest.
+// TestNeverFinished: a look does not wait for ever, and goes on with the rest. As above, it is tried again where the writer was held up.
 func TestNeverFinished(t *testing.T) {
 	t.Parallel()
+	for range 10 {
+		if neverFinished(t) {
+			return
+		}
+	}
+	t.Error("the writer was held up each time")
+}
+
+// neverFinished tells whether the writer wrote all the time.
+func neverFinished(t *testing.T) bool {
+	t.Helper()
 	s := setupShelf(t)
 	s.fill()
 	first, _ := s.look(nil, lookAt{code: true})
@@ -235,7 +246,7 @@ func TestNeverFinished(t *testing.T) {
 		t.Fatal(wrote.err)
 	}
 	if wrote.longest >= settlePause/2 {
-		t.Skip("the machine is too busy")
+		return false
 	}
 	a, b := of(t, second, "a.php"), of(t, second, "b.php")
 	if len(found) != 1 || !strings.Contains(found[0].Message, "is still being written") || a.Fault == "" || a.Hash != of(t, first, "a.php").Hash || b.Hash == of(t, first, "b.php").Hash {
@@ -245,6 +256,7 @@ func TestNeverFinished(t *testing.T) {
 	if a := of(t, third, "a.php"); problems != nil || a.Fault != "" || a.Hash == of(t, first, "a.php").Hash {
 		t.Errorf("%v, %+v", problems, a)
 	}
+	return true
 }
 
 // pauses says how a writer did.

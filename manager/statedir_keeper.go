@@ -184,9 +184,10 @@ func (k *keeper) close() {
 	k.dir.close()
 }
 
-// openState opens the state directory, if one is to be used. Only a directory that the
-// config names and that another manager has, or that is not safe, is an error: a
-// fleet that runs and forgets is better than none.
+// openState opens the state directory, if one is to be used. One that another manager has
+// is an error, also where it was chosen: it belongs to this config, which is started
+// twice. So is one that the config names and that is not safe. Otherwise a fleet that
+// runs and forgets is better than none.
 func (m *Manager) openState() error {
 	path, err := m.statePath()
 	if path == "" && err == nil {
@@ -198,7 +199,7 @@ func (m *Manager) openState() error {
 	}
 	if err != nil {
 		problem, ok := errors.AsType[*StateDirError](err)
-		if ok && m.cfg.Settings.StateDir() != "" && (problem.InUse || problem.Unsafe) {
+		if ok && (problem.InUse || m.cfg.Settings.StateDir() != "" && problem.Unsafe) {
 			return err
 		}
 		m.emit(StateNotKept{Dir: path, Err: err})
