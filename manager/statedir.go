@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gearman-manager/gearman-manager/config"
+	"github.com/gearman-manager/gearman-manager/internal/pidfile"
 	"github.com/gearman-manager/gearman-manager/internal/trust"
 )
 
@@ -158,7 +159,7 @@ func inUse(lock *os.File) string {
 	text := make([]byte, 20)
 	n, _ := lock.ReadAt(text, 0) // it is short, so there is an error
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n]))); err == nil && pid > 0 {
-		return fmt.Sprintf("another manager has it, process %d", pid)
+		return "another manager has it, " + pidfile.Describe(pid)
 	}
 	return "another manager has it"
 }
