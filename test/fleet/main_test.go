@@ -13,6 +13,13 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(servedConfig); path != "" {
+		if err := serveManager(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(run(m))
 }
 
@@ -36,6 +43,7 @@ func run(m *testing.M) int {
 		"plugins/torture":  "./torture",
 		"life/life":        "./torture/life",
 		"old/oldworker":    "./oldworker",
+		"release/release":  "./release",
 	} {
 		build := exec.Command("go", "build", "-o", filepath.Join(dir, out), pkg)
 		if text, err := build.CombinedOutput(); err != nil {
