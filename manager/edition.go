@@ -19,6 +19,10 @@ type edition struct {
 	close func()
 	// why says for people what made its workers differ from those before.
 	why []string
+	// servers and maxData are those of the time when it was made, for what cannot be told
+	// of others.
+	servers []string
+	maxData int64
 
 	assigned *assignment // belongs to the loop
 }

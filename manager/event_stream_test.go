@@ -273,6 +273,8 @@ func TestManagerEvents(t *testing.T) {
 	}
 	r := m.Subscribe(10)
 	defer r.Close()
+	m.emit(ConfigAccepted{})
+	m.emit(FleetStopped{}) // Stop says nothing of a fleet that was not started
 	if err := m.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -286,7 +288,7 @@ func TestManagerEvents(t *testing.T) {
 		}
 		names = append(names, e.Event.Name())
 	}
-	if want := []string{"fleet_stopping", "fleet_stopped"}; !slices.Equal(names, want) {
+	if want := []string{"config_accepted", "fleet_stopped"}; !slices.Equal(names, want) {
 		t.Errorf("read %v, want %v", names, want)
 	}
 	if past, whole := m.PastEvents(1); len(past) != 1 || past[0].Event.Name() != "fleet_stopped" || !whole {

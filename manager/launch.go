@@ -2,9 +2,12 @@ package manager
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/gearman-manager/gearman-manager/plugins/host"
+	"github.com/gearman-manager/gearman-manager/plugins/php"
 	"github.com/gearman-manager/gearman-manager/plugins/standalone"
 )
 
@@ -32,6 +35,7 @@ type starter func(context.Context, host.Launch) (process, error)
 type assembly struct {
 	manager *Manager
 	servers []jobServer
+	maxData int64
 
 	mu    sync.Mutex
 	php   phpGeneration // nil: none was needed yet
@@ -40,9 +44,9 @@ type assembly struct {
 
 // edition makes an edition for a plan, of what the disk holds. The error is that of an
 // interpreter that cannot be used; nothing has to be closed then.
-func (a *assembly) edition(ctx context.Context, plan *PoolPlan) (*edition, error) {
+func (a *assembly) edition(plan *PoolPlan) (*edition, error) {
 	m := a.manager
-	e := &edition{memory: memoryOf(plan.Kind), close: func() {}, start: m.startWorker}
+	e := &edition{memory: memoryOf(plan.Kind), close: func() {}, start: m.startWorker, servers: addresses(a.servers), maxData: a.maxData}
 	switch plan.Kind {
 	case KindPlugin:
 		e.program = program{path: plan.Program, env: m.env}
@@ -55,7 +59,7 @@ func (a *assembly) edition(ctx context.Context, plan *PoolPlan) (*edition, error
 			e.program.args = append(e.program.args, ExecKeepGroupArg)
 		}
 	case KindPHP:
-		return e, a.forPHP(ctx, e, plan)
+		return e, a.forPHP(e, plan)
 	case KindStandalone:
 		command := plan.Functions[0].Command
 		e.program = program{path: plan.Program, args: command[min(1, len(command)):], env: m.env}
@@ -67,7 +71,7 @@ func (a *assembly) edition(ctx context.Context, plan *PoolPlan) (*edition, error
 }
 
 // forPHP has the workers of an edition forked from the php of this reload.
-func (a *assembly) forPHP(ctx context.Context, e *edition, plan *PoolPlan) error {
+func (a *assembly) forPHP(e *edition, plan *PoolPlan) error {
 	h, err := a.manager.php.get()
 	if err != nil {
 		return err
@@ -79,8 +83,6 @@ func (a *assembly) forPHP(ctx context.Context, e *edition, plan *PoolPlan) error
 	a.users++
 	gen := a.php
 	a.mu.Unlock()
-	// What cannot be loaded now is told by the worker that cannot load it.
-	_ = gen.Warm(ctx, phpFilesOf(plan))
 	e.start = gen.Start
 	e.close = sync.OnceFunc(a.leave)
 	e.program.path = plan.Program
@@ -88,6 +90,23 @@ func (a *assembly) forPHP(ctx context.Context, e *edition, plan *PoolPlan) error
 		e.program.path = a.manager.php.where()
 	}
 	return nil
+}
+
+// warm has the workers of a plan, whose edition was made before, run what the disk holds
+// now. Of a file that cannot be loaded the worker tells that cannot load it. The error is
+// that of a php that cannot be used.
+func (a *assembly) warm(ctx context.Context, plan *PoolPlan) error {
+	a.mu.Lock()
+	gen := a.php
+	a.mu.Unlock()
+	if plan.Kind != KindPHP || gen == nil {
+		return nil
+	}
+	err := gen.Warm(ctx, phpFilesOf(plan))
+	if _, ok := errors.AsType[*php.WarmError](err); ok || err == nil {
+		return nil
+	}
+	return fmt.Errorf("load PHP files: %w", err)
 }
 
 // leave is called for each edition that is closed.
@@ -132,14 +151,6 @@ func (m *Manager) retaker(kind Kind) func(context.Context, string) {
 	return func(ctx context.Context, pool string) {
 		_, _ = m.reload(ctx, ReloadRequest{Code: true, Roll: true}, "retry", pool) // it stops
 	}
-}
-
-// whyNot says why workers of a kind are not run; nil where this version does not.
-func (m *Manager) whyNot(kind Kind) error {
-	if kind == KindPHP {
-		return m.php.fault()
-	}
-	return nil
 }
 
 func (m *Manager) startWorker(ctx context.Context, launch host.Launch) (process, error) {

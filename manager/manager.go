@@ -15,6 +15,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/gearclient"
+	"github.com/gearman-manager/gearman-manager/internal/watch"
 	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
@@ -38,6 +39,8 @@ var ErrNothingToRun = errors.New("there is nothing to run")
 type Config struct {
 	// Settings is the config file. Required.
 	Settings *config.Config
+	// Problems are what is wrong with Settings, and has been told: Snapshot shows it.
+	Problems []config.Problem
 	// Reload reads the config again, with the same command line. If it is nil, Settings hold for good.
 	Reload func(context.Context) (*config.Config, []config.Problem)
 	// Servers are the job servers, as host:port. Those of Settings if nil.
@@ -109,9 +112,11 @@ type Manager struct {
 
 	background sync.WaitGroup // pool loops, those that deal with leftovers, and the one that watches files
 
-	reloads  turn     // of who changes the fleet
-	library  *library // of who has that turn
-	watching bool     // files, of who has that turn
+	reloads  turn               // of who changes the fleet
+	library  *library           // of who has that turn
+	watcher  *watch.Watcher     // of files; nil: none is wanted yet; of who has that turn
+	removals []*removal         // that wait for those that take over, of who has that turn
+	notRun   map[poolKey]string // why pools are not run, of who has that turn
 
 	mu       sync.Mutex
 	started  bool
@@ -148,7 +153,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	m.reach = newServers(m.emit)
 	m.gate, m.controls = gateOf(cfg, cfg.Settings), newControls()
-	m.state = fleetState{settings: cfg.Settings, servers: m.reach.want(servers)}
+	m.state = fleetState{
+		settings: cfg.Settings, servers: m.reach.want(servers), disk: onDisk{settings: cfg.Settings, warnings: slices.Clone(cfg.Problems)},
+	}
 	m.php = &interpreter{name: cfg.Settings.PHP(), open: m.openPHP}
 	if err := m.open(); err != nil {
 		m.close()
@@ -327,7 +334,7 @@ func (m *Manager) startFleet(ctx context.Context) error {
 			m.background.Go(func() { leftovers(ctx, dead, m.emit) })
 		}
 	})
-	return m.begin(found)
+	return m.begin(looking, found)
 }
 
 // untilStop ends with ctx, or when Stop is called.

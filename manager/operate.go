@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gearman-manager/gearman-manager/config"
 )
@@ -110,13 +112,15 @@ func (m *Manager) Scale(ctx context.Context, scalings []Scaling) error {
 			return fmt.Errorf("scale %s: %w", s.Function, err)
 		}
 	}
-	return m.byHand(ctx, "scale", func() bool {
-		all := m.controls.scales()
-		for _, s := range scalings {
-			all[s.Function] = s.Slots
-		}
-		return m.controls.setScales(all)
-	})
+	slots := map[string]int{}
+	for _, s := range scalings {
+		slots[s.Function] = s.Slots
+	}
+	err := m.byHand(ctx, "scale", func() bool { return m.controls.setScales(slots) })
+	if err != nil {
+		return fmt.Errorf("scale %s: %w", strings.Join(slices.Sorted(maps.Keys(slots)), ", "), err)
+	}
+	return nil
 }
 
 func (m *Manager) mayScale(s Scaling) error {
@@ -156,7 +160,10 @@ func (m *Manager) Drain(ctx context.Context, function string) error {
 	if len(m.poolsFor(function)) == 0 {
 		return fmt.Errorf("drain %s: %w", function, m.orNotRunning(ErrNoPool))
 	}
-	return m.byHand(ctx, "drain", func() bool { return m.controls.setDrained(function) })
+	if err := m.byHand(ctx, "drain", func() bool { return m.controls.setDrained(function) }); err != nil {
+		return fmt.Errorf("drain %s: %w", function, err)
+	}
+	return nil
 }
 
 // Resume ends Pause and Drain of a function. The error wraps ErrNoPool or ErrNotRunning.
@@ -175,6 +182,8 @@ func (m *Manager) Resume(ctx context.Context, function string) error {
 
 // byHand changes what is set by hand, and then the fleet: config and programs are as they were found last.
 func (m *Manager) byHand(ctx context.Context, reason string, set func() bool) error {
+	ctx, cancel := m.untilStop(ctx)
+	defer cancel()
 	if err := m.reloads.enter(ctx, m.stopping); err != nil {
 		return notRunning(err)
 	}
@@ -187,12 +196,11 @@ func (m *Manager) byHand(ctx context.Context, reason string, set func() bool) er
 		return ErrTooMany
 	}
 	f := m.keepServers(found{
-		settings: was.settings, programs: was.programs, noted: was.noted, problems: was.reload.Problems, refused: was.reload.Refused,
-		refusal: was.refusal, sum: was.sum,
+		settings: was.settings, programs: was.programs, noted: was.noted, problems: was.reload.Problems, disk: was.disk,
 	}, was)
-	f.plan, _ = NewPlan(f.settings, f.programs)
+	f.plan, _ = m.newPlan(f.settings, f.programs)
 	m.hold(f.plan)
-	changes, err := m.apply(f, nil)
+	changes, err := m.apply(ctx, f, nil)
 	if err != nil {
 		return notRunning(err)
 	}

@@ -1,11 +1,11 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/config"
@@ -20,9 +20,17 @@ type fleetState struct {
 	programs []Program
 	plan     *Plan            // nil before Start
 	noted    []config.Problem // of the plan alone, which is to say of the config
-	refusal  []config.Problem // of the config on disk, if it is refused
-	sum      string           // of the files of the config that was read last
+	disk     onDisk
 	reload   ReloadStatus
+}
+
+// onDisk is the config as the disk holds it, which need not be the one that the fleet has.
+type onDisk struct {
+	settings *config.Config   // as it was read last, errors and all: which files it is made of
+	sum      string           // of these files as they were read; empty if that is not known
+	refused  bool             // it does not hold
+	refusal  []config.Problem // what is wrong with it then
+	warnings []config.Problem // about the config that holds, apart from its programs and plan
 }
 
 // found is what a look at config and programs has found.
@@ -33,9 +41,7 @@ type found struct {
 	plan     *Plan
 	noted    []config.Problem // of the plan
 	problems []config.Problem // all of them
-	refusal  []config.Problem // of the config on disk, if it is refused
-	refused  bool
-	sum      string // of the files of the config
+	disk     onDisk
 }
 
 // now returns the state of the fleet.
@@ -79,37 +85,12 @@ func (m *Manager) openStore() *content.Store {
 	return nil
 }
 
-// firstLook finds what is to be started, and tells what is wrong.
-func (m *Manager) firstLook(ctx context.Context) found {
-	f := found{settings: m.cfg.Settings, plan: m.cfg.Plan}
-	if f.plan == nil {
-		f = m.lookWith(ctx, f.settings, nil, lookAt{code: true})
-	}
-	f.servers, f.sum = addresses(m.jobServers()), m.configSum(f.settings)
-	if ctx.Err() == nil { // else they are of what could not be asked to its end
-		for _, p := range f.problems {
-			m.emit(ProblemFound{Problem: p})
-		}
-	}
-	return f
-}
-
-// lookWith finds the programs and makes the plan of a config.
-func (m *Manager) lookWith(ctx context.Context, settings *config.Config, running []Program, how lookAt) found {
-	f := found{settings: settings, servers: settings.Hosts()}
-	f.programs, f.problems = m.library.look(ctx, settings, running, how)
-	f.plan, f.noted = NewPlan(settings, f.programs)
-	f.problems = append(f.problems, f.noted...)
-	f.problems = append(f.problems, CheckLimits(settings, f.plan)...)
-	return f
-}
-
 // begin starts the first pools.
-func (m *Manager) begin(f found) error {
+func (m *Manager) begin(ctx context.Context, f found) error {
 	m.endScale(f)
 	m.hold(f.plan)
 	started := FleetStarted{Dir: m.dir.path, Servers: f.servers}
-	changes, err := m.apply(f, nil)
+	changes, err := m.apply(ctx, f, nil)
 	if err != nil {
 		return err
 	}
@@ -153,22 +134,17 @@ func (m *Manager) reload(ctx context.Context, req ReloadRequest, reason, functio
 	if ctx.Err() != nil {
 		return ReloadReport{}, notRunning(context.Cause(ctx))
 	}
-	if function != "" {
+	if function != "" && m.cfg.Plan == nil {
 		f.onlyFor(function, was)
 	}
 	m.tellProblems(was, f)
-	if !f.refused {
-		m.endScale(f)
-	}
-	if f.settings != was.settings {
-		m.events.levels.configured(f.settings.Verbose())
-	}
+	m.learn(was, f)
 	m.hold(f.plan)
 	var roll func(*PoolPlan) bool
 	if req.Roll {
 		roll = func(p *PoolPlan) bool { return function == "" || p.isFor(function) }
 	}
-	changes, err := m.apply(f, roll)
+	changes, err := m.apply(ctx, f, roll)
 	if err != nil {
 		return ReloadReport{}, notRunning(err)
 	}
@@ -176,28 +152,78 @@ func (m *Manager) reload(ctx context.Context, req ReloadRequest, reason, functio
 	if len(changes) > 0 || reason != rescanned {
 		m.emit(Reloaded{Reason: reason, Changes: len(changes)})
 	}
-	return ReloadReport{Changes: changes, Problems: f.problems, Refused: f.refused}, nil
+	return ReloadReport{Changes: changes, Problems: slices.Clone(f.problems), Refused: f.disk.refused}, nil
+}
+
+// learn takes over what a config says beside the plan.
+func (m *Manager) learn(was fleetState, f found) {
+	if !f.disk.refused {
+		m.endScale(f)
+	}
+	if f.settings != was.settings {
+		m.events.levels.configured(f.settings.Verbose())
+	}
 }
 
 // onlyFor has programs that do not belong to a function, or to the pool of that name, stay
-// as they were.
+// as they were: chosen are those that the pools run by now, and what has come in their place.
 func (f *found) onlyFor(function string, was fleetState) {
-	var chosen []string
+	named, functions := map[string]bool{}, map[string]bool{}
 	for i := range was.plan.Pools {
 		if p := &was.plan.Pools[i]; p.isFor(function) {
 			for _, of := range p.Functions {
-				chosen = append(chosen, of.Program)
+				functions[of.Name] = true
 			}
 		}
 	}
-	programs := slices.DeleteFunc(slices.Clone(f.programs), func(p Program) bool { return !slices.Contains(chosen, p.Path) })
+	isChosen := func(p Program) bool {
+		return named[p.place()] || slices.ContainsFunc(p.Functions, func(name string) bool { return functions[name] })
+	}
 	for _, p := range was.programs {
-		if !slices.Contains(chosen, p.Path) {
+		if isChosen(p) {
+			named[p.place()] = true
+		}
+	}
+	kept := map[string]Program{}
+	for _, p := range was.programs {
+		if !isChosen(p) {
+			kept[p.place()] = p
+		}
+	}
+	var programs []Program
+	taken := map[string]bool{}
+	add := func(p Program) {
+		delete(kept, p.place())
+		p.Functions = slices.DeleteFunc(slices.Clone(p.Functions), func(name string) bool { return taken[name] })
+		for _, name := range p.Functions {
+			taken[name] = true
+		}
+		if len(p.Functions) > 0 {
 			programs = append(programs, p)
+		}
+	}
+	for _, p := range f.programs {
+		if old, ok := kept[p.place()]; ok {
+			add(old)
+		} else if isChosen(p) {
+			add(p)
+		}
+	}
+	for _, p := range was.programs { // that are gone
+		if _, ok := kept[p.place()]; ok {
+			add(p)
 		}
 	}
 	f.programs = programs
 	f.plan, f.noted = NewPlan(f.settings, f.programs)
+}
+
+// place is what a program goes by, whatever lies there.
+func (p *Program) place() string {
+	if p.Origin.Key == "command" {
+		return p.Origin.Section
+	}
+	return cmp.Or(p.Named, p.Path)
 }
 
 // notRunning makes the error of a manager that stops one that says so.
@@ -208,135 +234,11 @@ func notRunning(err error) error {
 	return err
 }
 
-// look reads the config again if that is asked for, and looks at the programs. A config
-// with errors changes nothing.
-func (m *Manager) look(ctx context.Context, was fleetState, req ReloadRequest) found {
-	how := lookAt{code: req.Code, settled: true, again: req.Code && req.Roll}
-	sum, refusal, refused := was.sum, was.refusal, was.reload.Refused // as long as it is not read again
-	if req.Config && m.cfg.Reload != nil {
-		sum = m.configSum(was.settings)
-		f := m.lookAnew(ctx, was, how)
-		if !f.refused {
-			f.sum = m.configSum(f.settings)
-			return f
-		}
-		refusal, refused = f.refusal, true
-	}
-	f := m.lookWith(ctx, was.settings, was.programs, how)
-	f.sum, f.refusal, f.refused = sum, refusal, refused
-	f.problems = append(slices.Clone(refusal), f.problems...)
-	return m.keepServers(f, was)
-}
-
-// lookAnew reads the config again, and looks at the programs with it. It is refused with
-// errors of its own, and with those that only its plan shows.
-func (m *Manager) lookAnew(ctx context.Context, was fleetState, how lookAt) found {
-	settings, problems := m.cfg.Reload(ctx)
-	if settings == nil || config.HasErrors(problems) {
-		return found{refused: true, refusal: problems}
-	}
-	f := m.lookWith(ctx, settings, was.programs, how)
-	f.problems = slices.Concat(problems, m.notApplied(settings), f.problems)
-	if fresh := newErrors(was.noted, f.noted); len(fresh) > 0 {
-		return found{refused: true, refusal: append(problems, fresh...)}
-	}
-	if m.cfg.Servers != nil {
-		return m.keepServers(f, was)
-	}
-	if _, err := normalized(f.servers); err != nil {
-		origin := settings.Origin(config.GlobalSection, "host")
-		return found{refused: true, refusal: append(problems, problemAt(origin, config.Error, err.Error()))}
-	}
-	return f
-}
-
-func problemAt(o config.Origin, severity config.Severity, message string) config.Problem {
-	return config.Problem{
-		File: o.File, Line: o.Line, Section: o.Section, Key: o.Key, Flag: o.Flag, Severity: severity, Message: message,
-	}
-}
-
-// notApplied are warnings about what has changed and takes effect at the next start only.
-func (m *Manager) notApplied(settings *config.Config) (problems []config.Problem) {
-	first := m.cfg.Settings
-	for key, changed := range map[string]bool{
-		"runtime_dir":       first.RuntimeDir() != settings.RuntimeDir(),
-		"state_dir":         first.StateDir() != settings.StateDir(),
-		"control_socket":    first.ControlSocket() != settings.ControlSocket(),
-		"control_owner":     first.ControlOwner() != settings.ControlOwner(),
-		"control_group":     first.ControlGroup() != settings.ControlGroup(),
-		"php":               first.PHP() != settings.PHP(),
-		"php_args":          !slices.Equal(first.PHPArgs(), settings.PHPArgs()),
-		"php_preload":       first.PHPPreload() != settings.PHPPreload(),
-		"start_concurrency": first.StartConcurrency() != settings.StartConcurrency(),
-	} {
-		if changed {
-			problems = append(problems, problemAt(settings.Origin(config.GlobalSection, key), config.Warning,
-				"the new value takes effect when the manager is started again"))
-		}
-	}
-	slices.SortFunc(problems, func(a, b config.Problem) int { return strings.Compare(a.Key, b.Key) })
-	return problems
-}
-
-// keepServers has the fleet stay with its job servers.
-func (m *Manager) keepServers(f found, was fleetState) found {
-	f.servers = nil
-	for _, s := range was.servers {
-		f.servers = append(f.servers, s.address)
-	}
-	return f
-}
-
-// newErrors are the errors of a plan that the one before did not have, on whatever lines.
-func newErrors(was, now []config.Problem) (fresh []config.Problem) {
-	for _, p := range now {
-		known := slices.ContainsFunc(was, func(old config.Problem) bool {
-			old.Line = p.Line
-			return old == p
-		})
-		if p.Severity == config.Error && !known {
-			fresh = append(fresh, p)
-		}
-	}
-	return fresh
-}
-
-// tellProblems tells of problems that are new, and of those that are no more.
-func (m *Manager) tellProblems(was fleetState, f found) {
-	if f.refused && !(was.reload.Refused && slices.Equal(was.refusal, f.refusal)) {
-		m.emit(ConfigRefused{Problems: f.refusal})
-		was.reload.Problems = append(slices.Clone(was.reload.Problems), f.refusal...)
-	}
-	for _, p := range newProblems(was.reload.Problems, f.problems) {
-		m.emit(ProblemFound{Problem: p})
-	}
-	for _, p := range newProblems(f.problems, was.reload.Problems) {
-		if p.Severity == config.Error && !slices.Contains(was.refusal, p) {
-			m.emit(ProblemGone{Problem: p})
-		}
-	}
-	if was.reload.Refused && !f.refused {
-		m.emit(ConfigAccepted{})
-	}
-}
-
-// newProblems are those that were not there before.
-func newProblems(was, now []config.Problem) (fresh []config.Problem) {
-	for _, p := range now {
-		if !slices.Contains(was, p) {
-			fresh = append(fresh, p)
-		}
-	}
-	return fresh
-}
-
 // note remembers what a look has found, once it is applied.
 func (m *Manager) note(f found, changed bool) {
 	m.mu.Lock()
 	m.state.settings, m.state.programs, m.state.plan, m.state.noted = f.settings, f.programs, f.plan, f.noted
-	m.state.reload.Problems, m.state.reload.Refused = f.problems, f.refused
-	m.state.refusal, m.state.sum = f.refusal, f.sum
+	m.state.disk, m.state.reload.Problems, m.state.reload.Refused = f.disk, f.problems, f.disk.refused
 	if changed {
 		m.state.reload.At = time.Now()
 	}
@@ -362,7 +264,10 @@ func (p *pool) plansInUse() *Plan {
 
 // endScale ends what was scaled by hand under another config than this one.
 func (m *Manager) endScale(f found) {
-	if names := m.controls.belong(f.sum); len(names) > 0 {
+	if f.disk.sum == "" {
+		return // it is read again, for it has changed meanwhile
+	}
+	if names := m.controls.belong(f.disk.sum); len(names) > 0 {
 		m.emit(ScaleEnded{Functions: names})
 	}
 }

@@ -13,26 +13,23 @@ import (
 	"github.com/gearman-manager/gearman-manager/plugins/jobrecord"
 )
 
-// takeOverPatience is how long a pool that is not in the plan any more works on until
-// workers of another that performs its functions are registered: one whose kind has
-// changed, or whose function has moved.
-const takeOverPatience = 10 * time.Second
-
-// apply makes the fleet what a plan says: everything that can fail is done before
-// anything that lives is touched. roll tells which pools are rolled though nothing has
-// changed; nil: none is.
-func (m *Manager) apply(f found, roll func(*PoolPlan) bool) (changes []PoolChange, err error) {
-	m.inFleet(func(ctx context.Context) {
-		a := &applying{manager: m, found: f, roll: roll}
-		a.changeServers()
-		a.assembly = &assembly{manager: m, servers: a.servers}
-		a.gate = m.gate
-		if err = a.prepare(ctx); err == nil {
-			a.carryOut(ctx)
-		}
-		changes = a.changes
-	})
-	return changes, err
+// apply makes the fleet what a plan says: everything that can fail, and for which ctx is
+// the end, is done before anything that lives is touched. roll tells which pools are
+// rolled though nothing has changed; nil: none is.
+func (m *Manager) apply(ctx context.Context, f found, roll func(*PoolPlan) bool) ([]PoolChange, error) {
+	a := &applying{manager: m, found: f, roll: roll, notRun: map[poolKey]string{}}
+	a.changeServers()
+	a.assembly = &assembly{manager: m, servers: a.servers, maxData: f.settings.MaxJobSize()}
+	err := a.prepare(ctx)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		a.abandon()
+		return nil, err
+	}
+	m.inFleet(a.carryOut)
+	return a.changes, nil
 }
 
 // applying is one apply.
@@ -43,8 +40,8 @@ type applying struct {
 	servers  []jobServer
 	moved    bool // servers are others
 	assembly *assembly
-	gate     gate
 	changes  []PoolChange
+	notRun   map[poolKey]string // why
 
 	added   []*pool
 	changed []plannedChange
@@ -60,18 +57,29 @@ type plannedChange struct {
 func (a *applying) changeServers() {
 	m := a.manager
 	wanted, err := normalized(a.found.servers)
-	was := m.jobServers()
-	if err != nil || len(wanted) == 0 || slices.Equal(wanted, addresses(was)) {
-		a.servers = was
+	a.servers = m.jobServers()
+	if err != nil || len(wanted) == 0 || slices.Equal(wanted, addresses(a.servers)) {
 		return
 	}
 	a.moved = true
 	a.servers = m.reach.want(wanted)
-	added, removed := difference(wanted, addresses(was))
-	m.emit(ServersChanged{Added: added, Removed: removed})
-	m.mu.Lock()
-	m.state.servers = a.servers
-	m.mu.Unlock()
+}
+
+// abandon gives up what was prepared.
+func (a *applying) abandon() {
+	m := a.manager
+	if a.moved {
+		m.reach.want(addresses(m.jobServers()))
+	}
+	for _, p := range a.added {
+		p.edition.close()
+		p.records.remove()
+	}
+	for _, c := range a.changed {
+		if c.change.fresh != nil {
+			c.change.fresh.close()
+		}
+	}
 }
 
 // prepare does everything that can fail.
@@ -115,36 +123,50 @@ func (a *applying) tell(pool string, what ...string) {
 	a.changes = append(a.changes, PoolChange{Pool: pool, What: what})
 }
 
-// add makes a pool that there was not.
+// add makes a pool that there was not. The first pools fail together, later ones each for
+// itself.
 func (a *applying) add(ctx context.Context, next *PoolPlan, before int) error {
 	m := a.manager
 	if len(next.Functions) == 0 {
 		return nil
 	}
-	first, err := a.assembly.edition(ctx, next)
+	first, err := a.assembly.edition(next)
 	if err != nil {
-		m.emit(PoolNotRun{Pool: next.Name, Kind: next.Kind, Slots: next.Slots, Err: m.whyNot(next.Kind)})
+		a.notAdded(next, err)
 		return nil
 	}
+	_ = a.assembly.warm(ctx, next) // its workers tell what is wrong, and are tried again
 	first.assigned = &assignment{
 		plan: next, numbers: number(nil, next), servers: a.servers, verbosity: m.verbosity(next),
-		maxData: a.found.settings.MaxJobSize(), paused: m.paused(),
+		maxData: first.maxData, paused: m.paused(),
 	}
 	splay := a.found.settings.InitialSpawnSplay()
 	p, err := newPool(poolConfig{
 		host: m.cfg.Hostname, newRecords: m.newRecords,
 		delay:  func(n int) time.Duration { return time.Duration(before+n) * splay },
 		retake: m.retaker(next.Kind), note: m.noteProcess, forget: m.roster.drop, tell: m.tell,
-		gate: a.gate, ledger: m.ledger, reach: m.reach, emit: m.emit,
+		gate: m.gate, ledger: m.ledger, reach: m.reach, emit: m.emit,
 		random: rand.Float64, clock: jobrecord.Now,
 	}, first)
 	if err != nil {
 		first.close()
-		return err
+		if m.now().plan == nil {
+			return err
+		}
+		a.notAdded(next, err)
+		return nil
 	}
 	a.added = append(a.added, p)
 	a.tell(next.Name, fmt.Sprintf("new, %s", inSlots(next.Slots)))
 	return nil
+}
+
+// notAdded tells of a pool that cannot be run, once for each reason.
+func (a *applying) notAdded(next *PoolPlan, err error) {
+	a.notRun[next.key()] = err.Error()
+	if a.manager.notRun[next.key()] != err.Error() {
+		a.manager.emit(PoolNotRun{Pool: next.Name, Kind: next.Kind, Slots: next.Slots, Err: err})
+	}
 }
 
 func inSlots(n int) string {
@@ -159,40 +181,38 @@ func (m *Manager) newRecords(n int) (*recordTable, error) {
 	return newRecordTable(filepath.Join(m.dir.path, fmt.Sprintf("records%d", m.tables.Add(1))), n)
 }
 
+// asRun is what a pool was changed to last, and what its workers are started from.
+type asRun struct {
+	wish
+	from *edition
+}
+
+func (p *pool) asRun() asRun { return asRun{wish: p.wants(), from: p.edition} }
+
 // change plans what becomes of a pool that runs.
 func (a *applying) change(ctx context.Context, p *pool, next *PoolPlan) {
 	m := a.manager
-	was, _ := ask(p, p.wants)
-	if was.plan == nil {
+	was, ok := ask(p, p.asRun)
+	if !ok {
 		return // it has ended
 	}
 	c := poolChange{
-		plan: next, servers: a.servers, verbosity: m.verbosity(next), maxData: a.found.settings.MaxJobSize(), paused: m.paused(),
+		plan: next, servers: a.servers, verbosity: m.verbosity(next), maxData: a.assembly.maxData, paused: m.paused(),
 	}
-	reasons := rollReasons(was.plan, next)
 	what := changesOf(was.plan, next)
-	if a.moved && next.Kind == KindStandalone {
-		reasons = append(reasons, "job servers")
-		what = append(what, "job servers")
-	}
-	if c.maxData != was.maxData {
-		reasons = append(reasons, "max_job_size")
-		what = append(what, "max_job_size")
-	}
-	if len(reasons) == 0 && a.roll != nil && a.roll(next) {
-		reasons = append(reasons, "restart")
+	more := a.notTold(was, next) // which is no business of its plan
+	reasons := append(rollReasons(was.plan, next), more...)
+	what = append(what, more...)
+	asked := a.roll != nil && a.roll(next)
+	if len(reasons) == 0 && asked {
+		reasons = []string{"restart"}
 	}
 	switch {
 	case len(reasons) == 0:
-	case !slices.Contains(reasons, "restart") && len(rollReasons(p.plan(), next)) == 0 && len(what) > 0 && was.fault:
-		c.settle = true // what runs is what is wanted again
+	case !asked && was.fault && a.runsAlready(p, was, next):
+		c.settle = true
 	default:
-		var err error
-		if c.fresh, err = a.assembly.edition(ctx, next); err != nil {
-			m.emit(PoolRollFailed{Pool: next.Name, Why: reasons, Err: err})
-			c.fault = err.Error()
-		} else {
-			c.fresh.why = reasons
+		if a.renew(ctx, next, reasons, &c) {
 			what = append(what, "workers are replaced one after another")
 		}
 	}
@@ -202,17 +222,53 @@ func (a *applying) change(ctx context.Context, p *pool, next *PoolPlan) {
 	a.changed = append(a.changed, plannedChange{p, c})
 }
 
+// notTold are changes beside the plan that workers which run cannot be told of.
+func (a *applying) notTold(was asRun, next *PoolPlan) (what []string) {
+	if a.moved && next.Kind == KindStandalone {
+		what = append(what, "job servers")
+	}
+	if a.assembly.maxData != was.maxData {
+		what = append(what, "max_job_size")
+	}
+	return what
+}
+
+// runsAlready tells whether what workers are started from is what is wanted, so that a
+// trial of something else, or its failure, may be forgotten.
+func (a *applying) runsAlready(p *pool, was asRun, next *PoolPlan) bool {
+	return len(rollReasons(p.plan(), next)) == 0 && was.from.maxData == a.assembly.maxData &&
+		(next.Kind != KindStandalone || slices.Equal(was.from.servers, addresses(a.servers)))
+}
+
+// renew makes what workers are to be replaced by, and tells whether it can.
+func (a *applying) renew(ctx context.Context, next *PoolPlan, reasons []string, c *poolChange) bool {
+	fresh, err := a.assembly.edition(next)
+	if err == nil {
+		if err = a.assembly.warm(ctx, next); err != nil {
+			fresh.close()
+		}
+	}
+	if err != nil {
+		c.fault = err.Error()
+		if ctx.Err() == nil {
+			a.manager.emit(PoolRollFailed{Pool: next.Name, Why: reasons, Err: err})
+		}
+		return false
+	}
+	fresh.why = reasons
+	c.fresh = fresh
+	return true
+}
+
 // carryOut does what was planned: what is new comes before what goes.
 func (a *applying) carryOut(ctx context.Context) {
 	m := a.manager
-	first := m.now().plan == nil
-	for _, c := range a.changes {
-		if !first {
-			m.emit(PoolChanged(c))
-		}
-	}
+	a.say()
+	m.notRun = a.notRun
 	m.mu.Lock()
+	m.state.servers = a.servers
 	m.pools = append(slices.Clone(m.pools), a.added...)
+	pools := m.pools
 	m.mu.Unlock()
 	for _, p := range a.added {
 		m.background.Go(func() {
@@ -221,53 +277,34 @@ func (a *applying) carryOut(ctx context.Context) {
 		})
 	}
 	for _, c := range a.changed {
-		_, _ = ask(c.pool, func() bool {
+		_, ok := ask(c.pool, func() bool {
 			c.pool.change(ctx, c.change)
 			return true
 		})
-	}
-	for _, p := range a.removed {
-		p.goes.Store(true)
-		m.background.Go(func() { m.remove(ctx, p, a.takers(p)) })
-	}
-}
-
-// takers are the new pools that perform functions of one that goes.
-func (a *applying) takers(p *pool) (takers []*pool) {
-	for _, other := range a.added {
-		if slices.ContainsFunc(other.plan().Functions, func(f FunctionPlan) bool { return p.performs(f.Name) }) && other.plan().Workers > 0 {
-			takers = append(takers, other)
+		if !ok && c.change.fresh != nil {
+			c.change.fresh.close()
 		}
 	}
-	return takers
-}
-
-// remove lets a pool go once those that take over from it have a worker that is
-// registered with a job server.
-func (m *Manager) remove(ctx context.Context, p *pool, takers []*pool) {
-	patience, cancel := context.WithTimeout(ctx, takeOverPatience)
-	defer cancel()
-	for _, other := range takers {
-		select {
-		case <-other.registered:
-		case <-other.done:
-		case <-m.stopping:
-		case <-patience.Done():
+	a.remove(ctx)
+	for _, p := range pools {
+		if p.isLeaving() {
+			a.remind(ctx, p)
 		}
 	}
-	p.post(func() { p.leave(ctx) })
 }
 
-// ended forgets a pool that was removed.
-func (m *Manager) ended(p *pool) {
-	if !p.isLeaving() {
+// say tells what is done, unless it is the beginning.
+func (a *applying) say() {
+	m := a.manager
+	if m.now().plan == nil {
 		return
 	}
-	m.mu.Lock()
-	m.pools = slices.DeleteFunc(slices.Clone(m.pools), func(other *pool) bool { return other == p })
-	m.mu.Unlock()
-	for _, t := range append(p.before, p.records) {
-		t.remove()
+	if a.moved {
+		added, removed := difference(addresses(a.servers), addresses(m.jobServers()))
+		m.emit(ServersChanged{Added: added, Removed: removed})
+	}
+	for _, c := range a.changes {
+		m.emit(PoolChanged(c))
 	}
 }
 

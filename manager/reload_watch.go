@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -15,20 +16,33 @@ import (
 // rescanned is the reason of a reload that nobody has asked for.
 const rescanned = "files have changed"
 
-// watch has changes of files applied, as far as the config wants that. What it starts ends
-// when the manager is stopped. It is for who has the turn.
+// watch has changes of files applied, as far as the config wants that, and watches what it
+// names by now. What it starts ends when the manager is stopped. It is for who has the turn.
 func (m *Manager) watch() {
-	settings := m.now().settings
-	if m.watching || m.cfg.Plan != nil || !m.wantsWatch(settings) {
-		return
+	state := m.now()
+	if m.watcher == nil {
+		if m.cfg.Plan != nil || !m.wantsWatch(state.settings) {
+			return
+		}
+		w := watch.New(watch.Config{OnProblem: func(err error) { m.emit(WatchLost{Err: err}) }})
+		m.watcher = w
+		m.background.Go(func() {
+			defer func() { _ = w.Close() }() // it says only that a file system hangs
+			m.inFleet(func(ctx context.Context) { m.follow(ctx, w) })
+		})
 	}
-	m.watching = true
-	w := watch.New(watch.Config{OnProblem: func(err error) { m.emit(WatchLost{Err: err}) }})
-	w.Set(m.library.watched(settings))
-	m.background.Go(func() {
-		defer func() { _ = w.Close() }() // it says only that a file system hangs
-		m.inFleet(func(ctx context.Context) { m.follow(ctx, w) })
-	})
+	m.watcher.Set(m.watched(state))
+}
+
+// watched are the paths whose changes may change the fleet.
+func (m *Manager) watched(state fleetState) []string {
+	paths := m.library.watched(state.settings)
+	if state.disk.refused { // it may include other files
+		paths = slices.Concat(paths, state.disk.settings.Files(), state.disk.settings.IncludePatterns())
+		slices.Sort(paths)
+		paths = slices.Compact(paths)
+	}
+	return paths
 }
 
 // wantsWatch tells whether changes of files are to be applied by themselves.
@@ -48,18 +62,30 @@ func (m *Manager) follow(ctx context.Context, w *watch.Watcher) {
 		m.mu.Lock()
 		m.state.reload.Polling = w.Polling()
 		m.mu.Unlock()
-		was := m.now()
-		req := ReloadRequest{Code: was.settings.AutoUpdate()}
-		if was.settings.ReloadConfig() && m.cfg.Reload != nil && m.configSum(was.settings) != was.sum {
-			req.Config = true
-		}
-		if !req.Config && !req.Code {
-			continue
-		}
-		if _, err := m.reload(ctx, req, rescanned, ""); err == nil {
-			w.Set(m.library.watched(m.now().settings))
+		for more := true; more; {
+			more = m.followOnce(ctx)
 		}
 	}
+}
+
+// followOnce applies what has changed, and tells whether by that there may be more to
+// apply: a config that has changed may have programs taken from now on.
+func (m *Manager) followOnce(ctx context.Context) (more bool) {
+	was := m.now()
+	req := ReloadRequest{Code: was.settings.AutoUpdate()}
+	if was.settings.ReloadConfig() && m.cfg.Reload != nil && m.configSum(was.disk.settings) != was.disk.sum {
+		req.Config = true
+	}
+	if !req.Config && !req.Code {
+		return false
+	}
+	if _, err := m.reload(ctx, req, rescanned, ""); err != nil {
+		if !errors.Is(err, ErrNotRunning) {
+			m.emit(InternalError{Where: "reload", Panic: err.Error()})
+		}
+		return false
+	}
+	return !req.Code && m.now().settings.AutoUpdate()
 }
 
 // configSum changes when a file of the config does, or one comes or goes that it includes.

@@ -48,7 +48,7 @@ type PoolStatus struct {
 	Paused    []string
 	Drained   []string // functions whose workers were told to leave by hand
 	Outdated  int      // workers that run another code or other settings than new ones
-	Fault     string   // why a change of the pool is not applied; empty if there is none
+	Fault     string   // why a change of the pool is not applied, or what the disk holds is not taken; empty if there is nothing
 	Leaving   bool     // it is not in the plan any more
 	Runs      bool     // false: workers of this kind are not run yet
 	Workers   []WorkerStatus
@@ -126,7 +126,7 @@ func (m *Manager) snapshot(memory bool) Snapshot {
 				p.Drained = append(p.Drained, f)
 			}
 		}
-		p.Paused = slices.DeleteFunc(p.Paused, func(f string) bool { return slices.Contains(p.Drained, f) })
+		p.Paused = slices.DeleteFunc(slices.Clone(p.Paused), func(f string) bool { return slices.Contains(p.Drained, f) })
 	}
 	return s
 }
@@ -135,7 +135,9 @@ func (m *Manager) snapshot(memory bool) Snapshot {
 func (p *pool) current(memory bool) PoolStatus {
 	st, ok := ask(p, p.status)
 	if !ok {
-		return p.final
+		st = p.final // which others may be given too
+		st.Functions, st.Drained, st.Workers = slices.Clone(st.Functions), slices.Clone(st.Drained), slices.Clone(st.Workers)
+		return st
 	}
 	for i := range st.Workers {
 		if w := &st.Workers[i]; memory && w.PID > 0 {
@@ -148,7 +150,7 @@ func (p *pool) current(memory bool) PoolStatus {
 // status describes the pool. It is called by the loop.
 func (p *pool) status() PoolStatus {
 	s := planned(p.plan())
-	s.Runs, s.Leaving, s.Fault = true, p.leaves || p.isLeaving(), p.fault
+	s.Runs, s.Leaving, s.Fault = true, p.leaves || p.isLeaving(), cmp.Or(p.fault, s.Fault)
 	s.Paused, s.Outdated = p.edition.assigned.pausedOf(), p.countOutdated()
 	total := p.totals()
 	s.Done, s.Failed, s.Failures = total.done, total.failed, p.retry.failures
@@ -199,6 +201,7 @@ func planned(plan *PoolPlan) PoolStatus {
 	s := PoolStatus{
 		Name: plan.Name, Shared: plan.Shared, Kind: plan.Kind, Slots: plan.Slots, JobsUnknown: plan.Kind == KindStandalone,
 		Origin: plan.Origin, Scaled: plan.Scaled, Program: plan.Program, Version: plan.Version, Hash: plan.Hash,
+		Fault: plan.Fault,
 	}
 	for _, f := range plan.Functions {
 		s.Functions = append(s.Functions, f.Name)

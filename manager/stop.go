@@ -74,7 +74,8 @@ func (m *Manager) stop(ctx context.Context) error {
 	begun := time.Now()
 	m.reach.close()
 	m.reloads.close()
-	m.stopPools(ctx)
+	ran := m.now().plan != nil
+	m.stopPools(ctx, ran)
 	ended := m.waitPools(ctx)
 	if m.cancel != nil {
 		m.cancel()
@@ -88,11 +89,14 @@ func (m *Manager) stop(ctx context.Context) error {
 	if err != nil {
 		return &StopError{Err: err}
 	}
-	m.emit(FleetStopped{Took: time.Since(begun)})
+	if ran {
+		m.emit(FleetStopped{Took: time.Since(begun)})
+	}
 	return nil
 }
 
-func (m *Manager) stopPools(ctx context.Context) {
+// stopPools has all workers leave, which is told if a fleet ran.
+func (m *Manager) stopPools(ctx context.Context, ran bool) {
 	s := FleetStopping{}
 	work := context.WithoutCancel(ctx)
 	for _, p := range m.running() {
@@ -102,7 +106,9 @@ func (m *Manager) stopPools(ctx context.Context) {
 		})
 		s.Workers += n
 	}
-	m.emit(s)
+	if ran {
+		m.emit(s)
+	}
 }
 
 // waitPools waits until no pool has a worker. When ctx ends before, all are killed
@@ -166,7 +172,9 @@ func (m *Manager) hurry(level int) {
 		})
 		workers += n
 	}
-	m.emit(FleetStopping{Workers: workers, Hurry: level})
+	if m.now().plan != nil {
+		m.emit(FleetStopping{Workers: workers, Hurry: level})
+	}
 }
 
 func (m *Manager) longestGrace() (longest time.Duration) {
