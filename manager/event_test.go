@@ -59,6 +59,8 @@ func everyEvent() []Event {
 		Lagged{},
 		PluginInPlace{},
 		RunInPlace{},
+		StateNotKept{Dir: "/s", Err: errNoStart}, StateKept{Dir: "/s"}, StateSetAside{File: "/s/x", Err: errNoStart},
+		SuspectsRemembered{Suspects: 1},
 		ControlsRemembered{Scaled: map[string]int{"a": 1}},
 		JobSlow{},
 		PoolRolls{},
