@@ -10,13 +10,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-//go:embed completion/bash.sh
+//go:embed completion/gearman-manager.bash
 var bashCompletion string
 
-//go:embed completion/zsh.sh
+//go:embed completion/gearman-manager.zsh
 var zshCompletion string
 
-//go:embed completion/fish.sh
+//go:embed completion/gearman-manager.fish
 var fishCompletion string
 
 // shells are those that can complete, in the order of help.
