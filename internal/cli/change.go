@@ -91,6 +91,18 @@ named by itself.
 	}
 }
 
+// replaced says what becomes of a number of workers.
+func replaced(n int) string {
+	switch n {
+	case 0:
+		return "no worker runs that could be replaced"
+	case 1:
+		return "1 worker is replaced"
+	default:
+		return fmt.Sprintf("%d workers are replaced one by one", n)
+	}
+}
+
 func (r *restart) run(ctx context.Context, std *streams, args []string) error {
 	function, err := anyFunction(args)
 	if err != nil {
@@ -104,7 +116,7 @@ func (r *restart) run(ctx context.Context, std *streams, args []string) error {
 		case r.json:
 			return writeJSON(std.out, control.Restarted{Workers: n})
 		}
-		_, err = fmt.Fprintf(std.out, "%s replaced one by one\n", plural(n, "worker is", "workers are"))
+		_, err = fmt.Fprintln(std.out, replaced(n))
 		return err
 	})
 }

@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/pflag"
 
@@ -20,6 +22,9 @@ type events struct {
 	last   int
 }
 
+// allEvents is the number that stands for as many events as there are.
+const allEvents = math.MinInt
+
 func eventsCommand() command {
 	return command{
 		name: "events", args: "[FUNCTION]", complete: completeFunction, short: "show what has happened in the fleet, and what happens",
@@ -33,7 +38,8 @@ pool, and those that are about none.
 			fs.BoolVarP(&e.follow, "follow", "f", false, "Go on with what happens, until ctrl-C or the end of the manager.")
 			fs.BoolVar(&e.json, "json", false, "Write each event as a JSON object on a line of its own.")
 			fs.Uint64Var(&e.since, "since", 0, "Only events after the one with this `NUMBER`, which is \"seq\" in JSON.")
-			fs.IntVarP(&e.last, "lines", "n", -1, "Only the last `N` of those that have been.")
+			fs.IntVarP(&e.last, "lines", "n", allEvents, "Only the last `N` of those that have been; all if not given.")
+			fs.Lookup("lines").DefValue = "" // none to be shown
 			return e.run
 		},
 	}
@@ -45,8 +51,11 @@ func (e *events) run(ctx context.Context, std *streams, args []string) error {
 		return err
 	}
 	q := control.EventsQuery{Since: e.since, Function: function, Follow: e.follow}
-	if e.last >= 0 {
+	switch {
+	case e.last >= 0:
 		q.Last = &e.last
+	case e.last != allEvents:
+		return &usageError{problem: fmt.Sprintf("-n %d is no number of events, want 0 or more", e.last)}
 	}
 	return e.reach.do(ctx, std, func(ctx context.Context, std *streams, client *control.Client) error {
 		return followed(ctx, e.follow, client.Events(ctx, q, e.writer(std.out)))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -96,10 +97,35 @@ func absolute(path string) string {
 	return path
 }
 
-// answered makes the error of the manager one that says what it means to whoever asked.
-func answered(err error) error {
-	if _, missing := errors.AsType[*manager.NotSuspectError](err); missing || errors.Is(err, manager.ErrNoPool) {
+// answered makes the error of the manager one that says what it means to whoever asked
+// about functions, or pools, of these names.
+func (f *runningFleet) answered(err error, names ...string) error {
+	_, missing := errors.AsType[*manager.NotSuspectError](err)
+	switch {
+	case errors.Is(err, manager.ErrNoPool):
+		return &control.NotFoundError{Err: f.hinted(err, names)}
+	case missing:
 		return &control.NotFoundError{Err: err}
+	default:
+		return err
+	}
+}
+
+// hinted adds to an error what may have been meant instead of the first name that is
+// nobody's.
+func (f *runningFleet) hinted(err error, names []string) error {
+	var known []string
+	for _, p := range f.manager.Snapshot().Pools {
+		known = append(append(known, p.Name), p.Functions...)
+	}
+	for _, name := range names {
+		if slices.Contains(known, name) {
+			continue
+		}
+		if near := config.Nearest(name, known); near != "" {
+			return fmt.Errorf("%w (did you mean %s?)", err, near)
+		}
+		break
 	}
 	return err
 }
@@ -122,14 +148,16 @@ func (f *runningFleet) Quarantine() []control.SuspectJob {
 // Release releases jobs.
 func (f *runningFleet) Release(ctx context.Context, server, handle string) (int, error) {
 	n, err := f.manager.ReleaseJob(ctx, server, handle)
-	return n, answered(err)
+	return n, f.answered(err)
 }
 
 // ReleaseAll releases all jobs.
 func (f *runningFleet) ReleaseAll(ctx context.Context) int { return f.manager.ReleaseAllJobs(ctx) }
 
 // Retry starts workers of a function now.
-func (f *runningFleet) Retry(function string) error { return answered(f.manager.Retry(function)) }
+func (f *runningFleet) Retry(function string) error {
+	return f.answered(f.manager.Retry(function), function)
+}
 
 // Reload applies what has changed.
 func (f *runningFleet) Reload(ctx context.Context, req control.ReloadRequest) (control.ReloadReport, error) {
@@ -144,36 +172,37 @@ func (f *runningFleet) Reload(ctx context.Context, req control.ReloadRequest) (c
 // Restart replaces workers.
 func (f *runningFleet) Restart(ctx context.Context, function string) (int, error) {
 	n, err := f.manager.Restart(ctx, function)
-	return n, answered(err)
+	return n, f.answered(err, function)
 }
 
 // Scale sets numbers of slots.
 func (f *runningFleet) Scale(ctx context.Context, scalings []control.Scaling) error {
 	all := make([]manager.Scaling, 0, len(scalings))
+	names := make([]string, 0, len(scalings))
 	for _, s := range scalings {
-		all = append(all, manager.Scaling{Function: s.Function, Slots: s.Slots})
+		all, names = append(all, manager.Scaling{Function: s.Function, Slots: s.Slots}), append(names, s.Function)
 	}
-	return answered(f.manager.Scale(ctx, all))
+	return f.answered(f.manager.Scale(ctx, all), names...)
 }
 
 // Pause has workers take no jobs of a function.
 func (f *runningFleet) Pause(ctx context.Context, function string) error {
-	return answered(f.manager.Pause(ctx, function))
+	return f.answered(f.manager.Pause(ctx, function), function)
 }
 
 // Drain has the workers of a function leave.
 func (f *runningFleet) Drain(ctx context.Context, function string) error {
-	return answered(f.manager.Drain(ctx, function))
+	return f.answered(f.manager.Drain(ctx, function), function)
 }
 
 // Resume ends both.
 func (f *runningFleet) Resume(ctx context.Context, function string) error {
-	return answered(f.manager.Resume(ctx, function))
+	return f.answered(f.manager.Resume(ctx, function), function)
 }
 
 // SetLogLevel sets how much is logged.
 func (f *runningFleet) SetLogLevel(ctx context.Context, function string, verbosity int) error {
-	return answered(f.manager.SetLogLevel(ctx, function, verbosity))
+	return f.answered(f.manager.SetLogLevel(ctx, function, verbosity), function)
 }
 
 // LogLevels says how much is logged.
@@ -210,7 +239,7 @@ func (f *runningFleet) Stop() (hurry int, err error) {
 func (f *runningFleet) Why(ctx context.Context, function string) (control.Why, error) {
 	w, err := f.manager.Why(ctx, function)
 	if err != nil {
-		return control.Why{}, answered(err)
+		return control.Why{}, f.answered(err) // it has a hint of its own
 	}
 	out := control.Why{
 		Function: w.Function, At: w.At, Pools: append([]string{}, w.Pools...), Reasons: []control.Reason{}, Servers: []control.Queue{},

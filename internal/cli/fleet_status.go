@@ -27,7 +27,7 @@ func (f *runningFleet) Status(q control.StatusQuery) (control.Status, error) {
 		}
 	}
 	if q.Function != "" && len(out.Pools) == 0 {
-		return out, answered(fmt.Errorf("show %s: %w", q.Function, manager.ErrNoPool))
+		return out, f.answered(fmt.Errorf("show %s: %w", q.Function, manager.ErrNoPool), q.Function)
 	}
 	for _, job := range f.manager.Quarantine() {
 		switch {

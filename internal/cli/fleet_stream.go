@@ -66,7 +66,7 @@ func (f *runningFleet) Events(ctx context.Context, q control.EventsQuery, send f
 		return live != nil && e.Seq > live.After() || !sc.holds(e.Event)
 	})
 	if q.Function != "" && len(sc.pools) == 0 && len(past) == 0 {
-		return answered(fmt.Errorf("show events of %s: %w", q.Function, manager.ErrNoPool))
+		return f.answered(fmt.Errorf("show events of %s: %w", q.Function, manager.ErrNoPool), q.Function)
 	}
 	for _, e := range pastEvents(past, q, whole) {
 		if err := send(e); err != nil {
@@ -138,7 +138,7 @@ func (f *runningFleet) Logs(ctx context.Context, q control.LogsQuery, send func(
 	sc := newScope(s, q.Function)
 	sc.worker = q.Worker
 	if q.Function != "" && len(sc.pools) == 0 {
-		return answered(fmt.Errorf("show lines of %s: %w", q.Function, manager.ErrNoPool))
+		return f.answered(fmt.Errorf("show lines of %s: %w", q.Function, manager.ErrNoPool), q.Function)
 	}
 	workers := sc.workers(s)
 	if q.Worker != "" && len(workers) == 0 {

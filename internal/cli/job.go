@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -37,8 +38,9 @@ func jobCommand() command {
 		long: `
 The workload is TEXT as it is, without a line end; or else standard input. The
 result goes to standard output as it is, and so does data that the worker sends
-before it. Warnings and, on a terminal, progress go to standard error. A
-background job is answered with its handle.
+before it; on a terminal a line end follows where it has none. Warnings and, on
+a terminal, progress go to standard error. A background job is answered with its
+handle.
 
 Exit codes:
   0    the job is done, or the server has taken a background job
@@ -243,13 +245,22 @@ func (s *submit) perform(ctx context.Context, std *streams, client *gearclient.C
 	if err != nil {
 		return err
 	}
-	if _, err := std.out.Write(result); err != nil {
+	if _, err := std.out.Write(closed(result, logging.IsTerminal(std.out))); err != nil {
 		broken = err
 	}
 	if broken != nil {
 		return fmt.Errorf("write the result: %w", broken)
 	}
 	return nil
+}
+
+// closed is a result as it is; on a terminal with a line end, so that the prompt is not
+// taken for a part of it.
+func closed(result []byte, terminal bool) []byte {
+	if terminal && len(result) > 0 && result[len(result)-1] != '\n' {
+		return append(slices.Clone(result), '\n')
+	}
+	return result
 }
 
 // jobError gives the error of a job its exit code. The text of an exception is

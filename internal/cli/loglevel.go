@@ -79,8 +79,13 @@ func (l *logLevel) run(ctx context.Context, std *streams, args []string) error {
 	}
 	return l.reach.do(ctx, std, func(ctx context.Context, std *streams, client *control.Client) error {
 		get := client.LogLevels
-		if set != nil {
+		switch {
+		case set != nil:
 			get = func(ctx context.Context) (control.LogLevels, error) { return client.SetLogLevel(ctx, *set) }
+		case function != "":
+			if _, err := client.StatusOf(ctx, control.StatusQuery{Function: function}); err != nil {
+				return err // there is no such function
+			}
 		}
 		levels, err := get(ctx)
 		switch {
@@ -94,6 +99,11 @@ func (l *logLevel) run(ctx context.Context, std *streams, args []string) error {
 	})
 }
 
+// noLevel is the error of a word that is none.
+func noLevel(word string) error {
+	return &usageError{problem: fmt.Sprintf("%q is no level, want 0 to 5, error, info, proc, worker, debug, crazy or default", word)}
+}
+
 // parseLevelArgs reads what is to be set, nil for nothing, and whose level is shown.
 func parseLevelArgs(args []string) (set *control.LogLevelRequest, function string, err error) {
 	if len(args) > 2 {
@@ -105,7 +115,9 @@ func parseLevelArgs(args []string) (set *control.LogLevelRequest, function strin
 	level, ok := parseLevel(args[len(args)-1])
 	switch {
 	case !ok && len(args) == 2:
-		return nil, "", &usageError{problem: fmt.Sprintf("%q is no level, want 0 to 5, error, info, proc, worker, debug, crazy or default", args[1])}
+		return nil, "", noLevel(args[1])
+	case !ok && strings.Trim(args[0], "-0123456789") == "":
+		return nil, "", noLevel(args[0])
 	case !ok:
 		return nil, args[0], nil
 	case len(args) == 2:

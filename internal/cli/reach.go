@@ -96,7 +96,9 @@ func (r *reach) places(ctx context.Context, std *streams) (socket, base string, 
 	if r.file == "" {
 		return "", "", nil
 	}
-	if _, err := os.Stat(r.file); err != nil {
+	if _, err := os.Stat(r.file); errors.Is(err, fs.ErrNotExist) {
+		return "", "", nil // its manager may run all the same, where it is usual
+	} else if err != nil {
 		return "", "", fmt.Errorf("find the manager: %w", err)
 	}
 	cfg, _, err := loadConfig(ctx, std, r.file, config.Overrides{})
@@ -154,14 +156,22 @@ func (r *reach) choose(all []running, denied error) (*control.Client, error) {
 	case denied != nil:
 		return nil, r.explain(denied)
 	}
-	problem := "no manager of this user runs where it is looked for without its config; say which: -c FILE, or start one: " + programName + " -c FILE"
-	if r.file != "" {
-		problem = fmt.Sprintf("no manager runs with this config (%s); start one: %s -c %s", absolute(r.file), programName, r.file)
-		if len(all) > 0 {
-			problem += "; there are others:" + list(all)
-		}
+	return nil, &exitError{code: exitUnreachable, err: errors.New(r.nobody(all))}
+}
+
+// nobody says that the manager that is meant is not among those that were found.
+func (r *reach) nobody(all []running) string {
+	if r.file == "" {
+		return "no manager of this user is found; one whose config has a runtime_dir is found with -c FILE; start one: " + programName + " -c FILE"
 	}
-	return nil, &exitError{code: exitUnreachable, err: errors.New(problem)}
+	problem := fmt.Sprintf("no manager is found that runs with this config (%s); start one: %s -c %s", absolute(r.file), programName, r.file)
+	if _, err := os.Stat(r.file); errors.Is(err, fs.ErrNotExist) {
+		problem = fmt.Sprintf("there is no such file (%s), and no manager is found that was started with it", absolute(r.file))
+	}
+	if len(all) > 0 {
+		problem += "; there are others:" + list(all)
+	}
+	return problem
 }
 
 // explain makes the error for a manager that cannot be talked to.

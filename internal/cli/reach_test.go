@@ -26,8 +26,8 @@ func aManager(pid int, config string) running {
 func TestChooseManager(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	file, link := filepath.Join(dir, "a.ini"), filepath.Join(dir, "link.ini")
-	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(file, link)); err != nil {
+	file, link, config := filepath.Join(dir, "a.ini"), filepath.Join(dir, "link.ini"), filepath.Join(dir, "b.ini")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.WriteFile(config, nil, 0o600), os.Symlink(file, link)); err != nil {
 		t.Fatal(err)
 	}
 	denied := fmt.Errorf("open /run/gearman-manager: %w", fs.ErrPermission)
@@ -46,11 +46,12 @@ func TestChooseManager(t *testing.T) {
 		"by a link to it":       {file: link, all: []running{aManager(1, "/b.ini"), aManager(2, file)}, pid: 2},
 		"started by a link":     {file: file, all: []running{aManager(1, "/b.ini"), aManager(2, link)}, pid: 2},
 		"a file that is gone":   {file: "/gone.ini", all: []running{aManager(2, "/gone.ini")}, pid: 2},
-		"none":                  {code: 3, want: []string{"no manager of this user runs", "say which: -c FILE, or start one: gearman-manager -c FILE"}},
-		"none with the file":    {file: "/a b.ini", code: 3, want: []string{"no manager runs with this config (/a b.ini); start one"}},
+		"none":                  {code: 3, want: []string{"no manager of this user is found", "found with -c FILE; start one: gearman-manager -c FILE"}},
+		"none with the file":    {file: link, code: 3, want: []string{"no manager is found that runs with this config (" + link + "); start one: gearman-manager -c " + link}},
+		"no file":               {file: "/a b.ini", code: 3, want: []string{"there is no such file (/a b.ini), and no manager is found that was started with it"}},
 		"others": {
-			file: "/a.ini", all: []running{aManager(1, ""), aManager(2, file)}, code: 3,
-			want: []string{"no manager runs with this config", "process 1, no config file: --socket /run/m1/control", "process 2, " + file},
+			file: config, all: []running{aManager(1, ""), aManager(2, file)}, code: 3,
+			want: []string{"no manager is found that runs with this config", "process 1, no config file: --socket /run/m1/control", "process 2, " + file},
 		},
 		"several":               {all: []running{aManager(1, file), aManager(2, "")}, code: 2, want: []string{"2 managers run;", "process 2, no config"}},
 		"several with the file": {file: file, all: []running{aManager(1, file), aManager(2, file)}, code: 2, want: []string{"2 managers run with this config"}},
@@ -133,7 +134,7 @@ resize: 2 failed starts, the next try is in 3s
 		t.Errorf("%v\n%s\nwant\n%s", err, out.String(), want)
 	}
 	out.Reset()
-	if err := statusTable(&out, control.Status{}, ""); err != nil || strings.Count(out.String(), "\n") != 3 {
+	if err := statusTable(&out, control.Status{}, ""); err != nil || !strings.HasSuffix(out.String(), "\n\nno pool of workers runs\n") {
 		t.Errorf("an empty fleet: %v, %q", err, out.String())
 	}
 }
@@ -154,7 +155,7 @@ func TestStatusNotes(t *testing.T) {
 	}
 	const want = `a: a change is not applied: it does not�start
 a/1: process 7 is stopped by a signal, and killed soon unless it is continued
-paused or drained by hand: a, b, d; to go on: gearman-manager resume a
+paused or drained by hand: a, b, d; to go on: gearman-manager resume FUNCTION
 the config has errors, so the one before holds:
 error: /a.ini:3: odd
 changes are only looked for twice a minute: too many
@@ -162,9 +163,18 @@ changes are only looked for twice a minute: too many
 	if got := statusNotes(s); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
+	if got := poolState(s.Pools[1], true); got != "drained" {
+		t.Errorf("a pool that is drained: %s", got)
+	}
+	lost := control.Status{Servers: []control.JobServer{{Lost: now}, {Lost: now}}}
+	some := control.Status{Servers: []control.JobServer{{Lost: now}, {}}}
+	waits := control.Pool{Runs: true, Slots: 1}
+	if noServer(control.Status{}) || noServer(some) || !noServer(lost) || poolState(waits, true) != "no server" || poolState(waits, false) != "starting" {
+		t.Errorf("no server: %v, %v, %v, %s, %s", noServer(control.Status{}), noServer(some), noServer(lost), poolState(waits, true), poolState(waits, false))
+	}
 	var states []string
 	for _, p := range s.Pools {
-		states = append(states, poolState(p))
+		states = append(states, poolState(p, false))
 	}
 	if got := strings.Join(states, ", "); got != "paused, drained, leaving, changing" {
 		t.Errorf("states: %s", got)

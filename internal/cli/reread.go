@@ -45,7 +45,7 @@ func (r *rereading) fixed(cfg *config.Config) (problems []config.Problem) {
 		{"state_dir", r.running.StateDir(), cfg.StateDir()},
 	} {
 		if key.before != key.now {
-			problems = append(problems, problemOf(cfg, key.name, "it is taken when the manager is started again"))
+			problems = append(problems, problemOf(cfg, key.name, "the change takes effect when the manager is started again"))
 		}
 	}
 	return problems

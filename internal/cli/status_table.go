@@ -17,7 +17,10 @@ func statusTable(w io.Writer, s control.Status, function string) error {
 	}
 	rows := [][]string{{"POOL", "KIND", "SLOTS", "BUSY", "DONE", "FAILED", "STATE", "FUNCTIONS"}}
 	for _, p := range s.Pools {
-		rows = append(rows, poolRow(p))
+		rows = append(rows, poolRow(p, noServer(s)))
+	}
+	if len(s.Pools) == 0 {
+		rows = [][]string{{"no pool of workers runs"}}
 	}
 	if err := writeTable(w, rows); err != nil {
 		return err
@@ -28,7 +31,11 @@ func statusTable(w io.Writer, s control.Status, function string) error {
 			notes.WriteString(poolDetails(p))
 		}
 	}
-	notes.WriteString(statusNotes(s))
+	if more := statusNotes(s); notes.Len() > 0 && more != "" {
+		notes.WriteString("\n" + more)
+	} else {
+		notes.WriteString(more)
+	}
 	if notes.Len() == 0 {
 		return nil
 	}
@@ -45,7 +52,7 @@ func statusHead(s control.Status) string {
 	return head + "\n\n"
 }
 
-func poolRow(p control.Pool) []string {
+func poolRow(p control.Pool, noServer bool) []string {
 	busy := 0
 	for _, w := range p.Workers {
 		busy += len(w.Jobs)
@@ -55,13 +62,18 @@ func poolRow(p control.Pool) []string {
 		hand = "?"
 	}
 	return []string{
-		p.Name, p.Kind, fmt.Sprintf("%d/%d", readySlots(p), p.Slots), hand, count(p.Done), count(p.Failed), poolState(p), strings.Join(p.Functions, ", "),
+		p.Name, p.Kind, fmt.Sprintf("%d/%d", readySlots(p), p.Slots), hand, count(p.Done), count(p.Failed), poolState(p, noServer), strings.Join(p.Functions, ", "),
 	}
+}
+
+// noServer tells whether no job server can be reached.
+func noServer(s control.Status) bool {
+	return len(s.Servers) > 0 && !slices.ContainsFunc(s.Servers, func(j control.JobServer) bool { return j.Lost.IsZero() })
 }
 
 // poolState says in a word or two how a pool does: of all that is so the most
 // important.
-func poolState(p control.Pool) string {
+func poolState(p control.Pool, noServer bool) string {
 	all := func(held []string) bool { return len(held) > 0 && len(held) >= len(p.Functions) }
 	switch ready := readySlots(p); {
 	case p.Leaving:
@@ -80,6 +92,8 @@ func poolState(p control.Pool) string {
 		return "failing"
 	case p.Outdated > 0:
 		return "changing"
+	case ready < p.Slots && noServer:
+		return "no server"
 	case ready < p.Slots:
 		return "starting"
 	case len(p.Paused)+len(p.Drained) > 0:
@@ -177,7 +191,11 @@ func heldNotes(pools []control.Pool) string {
 	if len(held) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("paused or drained by hand: %s; to go on: %s resume %s\n", plain(strings.Join(held, ", ")), programName, plain(held[0]))
+	which := "FUNCTION"
+	if len(held) == 1 {
+		which = held[0]
+	}
+	return fmt.Sprintf("paused or drained by hand: %s; to go on: %s resume %s\n", plain(strings.Join(held, ", ")), programName, plain(which))
 }
 
 // reloadNotes say what is wrong with config and programs as the disk holds them.

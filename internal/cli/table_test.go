@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/internal/control"
 )
 
 func TestBrief(t *testing.T) {
@@ -60,5 +62,47 @@ func TestTableOnTerminal(t *testing.T) {
 	var out bytes.Buffer
 	if err := writeTable(&out, rows); err != nil || !strings.HasSuffix(out.String(), "2m10s resize H:a:1\n") {
 		t.Errorf("%v, %q", err, out.String())
+	}
+}
+
+// TestWorkerState: slots show where not all are registered.
+func TestWorkerState(t *testing.T) {
+	t.Parallel()
+	for want, w := range map[string]control.Worker{
+		"ready":              {State: "ready", Slots: 2, Ready: 2},
+		"ready 1/2":          {State: "ready", Slots: 2, Ready: 1},
+		"ready 0/2":          {State: "ready", Slots: 2},
+		"starting":           {State: "starting", Slots: 2},
+		"draining 1/2":       {State: "draining", Slots: 2, Ready: 1},
+		"ready, stopped 0/1": {State: "ready", Stopped: true, Slots: 1},
+	} {
+		if got := workerState(w); got != want {
+			t.Errorf("%+v: %s, want %s", w, got, want)
+		}
+	}
+}
+
+// TestClosed: a result ends its line on a terminal only.
+func TestClosed(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string]struct {
+		result   string
+		terminal bool
+	}{
+		"": {"", true}, "a": {"a", false}, "b\n": {"b", true}, "c\n": {"c\n", true},
+	} {
+		if got := closed([]byte(c.result), c.terminal); string(got) != want {
+			t.Errorf("%q, %v: %q, want %q", c.result, c.terminal, got, want)
+		}
+	}
+}
+
+// TestReplaced: the number of workers in words.
+func TestReplaced(t *testing.T) {
+	t.Parallel()
+	for n, want := range []string{"no worker runs that could be replaced", "1 worker is replaced", "2 workers are replaced one by one"} {
+		if got := replaced(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
 	}
 }

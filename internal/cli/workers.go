@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gearman-manager/gearman-manager/internal/control"
+	"github.com/gearman-manager/gearman-manager/manager"
 )
 
 // workers shows the workers of a fleet.
@@ -102,7 +103,7 @@ func workerState(w control.Worker) string {
 	if w.Stopped {
 		state += ", stopped"
 	}
-	if w.Ready > 0 && w.Ready < w.Slots {
+	if w.Ready < w.Slots && (w.Ready > 0 || w.State == string(manager.StateReady)) {
 		state += fmt.Sprintf(" %d/%d", w.Ready, w.Slots)
 	}
 	return state
