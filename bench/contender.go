@@ -16,10 +16,11 @@ const (
 	speedTable     table = iota
 	crowdTable           // what many workers of a large worker file need
 	operationTable       // what it takes to start, to replace and to stop workers
+	reloadTable          // what it takes to change a fleet that runs
 )
 
 // tables are the names of the tables, in the same order.
-func tables() []string { return []string{"speed", "crowd", "operation"} }
+func tables() []string { return []string{"speed", "crowd", "operation", "reload"} }
 
 // plan is the workers that are wanted.
 type plan struct {
@@ -43,6 +44,11 @@ type contender struct {
 	// deaf tells that the program does not end when it is asked to, but has to
 	// be killed.
 	deaf bool
+	// restarted tells that a change takes to stop the program and to start it anew.
+	restarted bool
+	// file is the name of the program in the worker directory, of a contender of the
+	// reload table.
+	file string
 	// table is the one that the contender is in.
 	table table
 	// against are the contenders that this one is compared with.
@@ -136,6 +142,22 @@ func contenders() []contender {
 			id: "op-fork", name: "PHP loop, fork manager", job: reverseJob(), managed: true, table: operationTable,
 			build:    buildForkManager("op-fork"),
 			commands: forkCommand("op-fork"),
+		},
+		{
+			id: "re-plugin", name: "Go plugin", job: editionJob(), managed: true, table: reloadTable, file: "edition",
+			build:    buildEditions("re-plugin", writePluginEdition),
+			commands: managerCommand("re-plugin", "auto_update = 1\n", "[edition]\n"),
+		},
+		{
+			id: "re-php", name: "PHP worker", job: editionJob(), managed: true, table: reloadTable, file: "edition.php",
+			build:    buildPHPEditions("re-php"),
+			commands: managerCommand("re-php", "auto_update = 1\n", "[edition]\n"),
+		},
+		{
+			id: "re-fork", name: "PHP loop, fork manager", job: editionJob(), managed: true, table: reloadTable, file: "edition.php",
+			restarted: true,
+			build:     buildForkEditions("re-fork"),
+			commands:  forkCommand("re-fork"),
 		},
 	}
 }

@@ -55,7 +55,7 @@ dedicated_count = 4
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	tests := map[string][]string{
-		"":           {"plugin", "exec", "phpworker", "php", "phpchild", "c", "gearman", "crowd", "crowd-preload", "crowd-apart", "op-plugin", "op-php", "op-fork"},
+		"":           {"plugin", "exec", "phpworker", "php", "phpchild", "c", "gearman", "crowd", "crowd-preload", "crowd-apart", "op-plugin", "op-php", "op-fork", "re-plugin", "re-php", "re-fork"},
 		"c,plugin":   {"plugin", "c"},
 		"gearman":    {"gearman"},
 		"perl":       nil,
@@ -83,6 +83,7 @@ func TestChooseTables(t *testing.T) {
 		want         []string
 	}{
 		{"", "operation", []string{"op-plugin", "op-php", "op-fork"}},
+		{"", "reload", []string{"re-plugin", "re-php", "re-fork"}},
 		{"op-fork,c", "speed,operation", []string{"c", "op-fork"}},
 		{"op-fork", "", []string{"op-fork"}},
 		{"", "operations", nil},

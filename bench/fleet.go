@@ -12,6 +12,7 @@ type fleet struct {
 	contender contender
 	server    *jobServer
 	plan      plan
+	commands  [][]string // the programs that were started
 	children  []*child
 	workers   []stat
 	processes []stat
@@ -36,7 +37,7 @@ func startFleet(ctx context.Context, c contender, w *workshop, s *jobServer, p p
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{contender: c, server: s, plan: p}
+	f := &fleet{contender: c, server: s, plan: p, commands: commands}
 	began := time.Now()
 	for _, argv := range commands {
 		ch, err := startChild(ctx, w.dir, argv...)

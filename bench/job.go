@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // payloadSize is the size of every workload in bytes.
@@ -36,6 +37,21 @@ func lingerJob() job {
 	j := reverseJob()
 	j.function = "linger"
 	return j
+}
+
+// editionJob is answered with the edition of the code, here the first, at once.
+func editionJob() job {
+	return editionJobIn(0, func(edition string) bool { return edition == editions()[0] })
+}
+
+// editionJobIn is editionJob that takes so long, and whose answers right judges.
+func editionJobIn(length time.Duration, right func(edition string) bool) job {
+	workload := strconv.FormatInt(length.Milliseconds(), 10)
+	return job{
+		function: "edition",
+		workload: func(uint64) []byte { return []byte(workload) },
+		right:    func(_ uint64, result []byte) bool { return right(string(result)) },
+	}
 }
 
 // digits is the job's number in 32 bytes, so that no two workloads are alike.

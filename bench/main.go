@@ -33,8 +33,8 @@ func main() {
 // options are the flags.
 type options struct {
 	rows, tables string
-	// operationRuns is the number of runs for the operation table, runs that
-	// for the others.
+	// operationRuns is the number of runs for the tables of operation and reload,
+	// runs that for the others.
 	runs, operationRuns int
 	length              time.Duration
 	json                bool
@@ -46,7 +46,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.rows, "rows", "", "contenders to compare, comma separated: "+strings.Join(ids(contenders()), ",")+" (default all that can run here)")
 	flags.StringVar(&o.tables, "tables", "", "tables to print, comma separated: "+strings.Join(tables(), ",")+" (default all)")
-	flags.IntVar(&o.runs, "runs", 5, "number of runs, of which the tables show the median; unless given, it is 3 for the operation table")
+	flags.IntVar(&o.runs, "runs", 5, "number of runs, of which the tables show the median; unless given, it is 3 for the tables of operation and reload")
 	flags.DurationVar(&o.length, "time", 3*time.Second, "length of one measurement under load")
 	flags.BoolVar(&o.json, "json", false, "print all figures as JSON instead of the table")
 	if err := flags.Parse(args); err != nil {
@@ -199,12 +199,13 @@ func (b *bench) report(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return b.results.writeJSON(w)
 	}
-	if err := errors.Join(writeTable(w, b.rows, b.results), writeCrowds(w, b.rows, b.results), writeOperation(w, b.rows, b.results)); err != nil {
+	if err := errors.Join(writeTable(w, b.rows, b.results), writeCrowds(w, b.rows, b.results), writeOperation(w, b.rows, b.results),
+		writeReload(w, b.rows, b.results)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w, `
 %s of all contenders in turn, %v for each measurement under load, %d cores, one gearmand;
-for the table of operation %s of %v.
+for the tables of operation and reload %s, of %v for each measurement under load of operation.
 The load generator took at most %s %% of a core and %s µs of CPU a job, at 50 in flight.
 The load average of the minute before was %s; more than 0.5 means that others took CPU, too.
 `,

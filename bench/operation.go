@@ -25,6 +25,12 @@ type step struct {
 	job     job
 	plan    plan
 	measure func(ctx context.Context, b *bench, f *fleet) error
+	// only are the contenders that the step is for; empty: all of its table.
+	only []string
+	// once tells that the step is part of the first run only.
+	once bool
+	// commands start the fleet, in place of the contender's; it may be nil.
+	commands commander
 	// after is called when the fleet has been stopped in order; it may be nil.
 	after func(b *bench, f *fleet)
 }
@@ -80,14 +86,17 @@ func limitName(maxRuns int) string {
 	}
 }
 
-// operate is one run for the operation table. Each contender takes the steps that
+// operate is one run for a table of steps. Each contender takes the steps that
 // are of the same function and number of workers before it is another's turn.
-func (b *bench) operate(ctx context.Context, run int) error {
-	rows := slices.DeleteFunc(slices.Clone(b.rows), func(c contender) bool { return c.table != operationTable })
-	for _, group := range groups(steps()) {
+func (b *bench) operate(ctx context.Context, run int, of table, all []step) error {
+	rows := slices.DeleteFunc(slices.Clone(b.rows), func(c contender) bool { return c.table != of })
+	for _, group := range groups(all) {
 		for j := range rows {
 			c := rows[(run+j)%len(rows)]
 			for _, s := range group {
+				if s.once && run > 0 || len(s.only) > 0 && !slices.Contains(s.only, c.id) {
+					continue
+				}
 				if err := b.take(ctx, c, s); err != nil {
 					return fmt.Errorf("%s with %s, %s, run %d: %w", c.name, plural(s.plan.workers, "worker"), s.name, run+1, err)
 				}
@@ -115,6 +124,14 @@ func groups(all []step) [][]step {
 // take starts a contender's fleet for a step, measures, and stops it.
 func (b *bench) take(ctx context.Context, c contender, s step) error {
 	c.job = s.job
+	if s.commands != nil {
+		c.commands = s.commands
+	}
+	if c.file != "" {
+		if err := b.workshop.place(c, editions()[0]); err != nil {
+			return err
+		}
+	}
 	f, err := startFleet(ctx, c, b.workshop, b.server, s.plan)
 	if err != nil {
 		return err

@@ -31,6 +31,19 @@ const (
 	managerWakeups quantity = "wakeups of the idle manager a second"
 )
 
+// Of reload. Those of a deployment are made by deployment.quantity.
+const (
+	resizedAfter    quantity = "a config with more workers to the last of them registered, ms"
+	statusCommand   quantity = "gearman-manager status, ms"
+	workersCommand  quantity = "gearman-manager workers, ms"
+	statusCall      quantity = "/v1/status, ms"
+	statusCall99    quantity = "/v1/status, p99 of 100 calls, ms"
+	watchingWakeups quantity = "wakeups a second of the idle manager that watches programs"
+	blindWakeups    quantity = "wakeups a second of the idle manager that does not watch programs"
+	watchingTime    quantity = "CPU of the idle manager that watches programs, ms a minute"
+	blindTime       quantity = "CPU of the idle manager that does not watch programs, ms a minute"
+)
+
 // jobsUnder is jobs a second of a function under a limit of jobs a worker.
 func jobsUnder(function string, maxRuns int) quantity {
 	return quantity(fmt.Sprintf("jobs/s of %s, max_runs_per_worker = %d", function, maxRuns))

@@ -20,7 +20,7 @@ type settings struct {
 	rows   []contender
 	runs   int
 	length time.Duration // of one measurement
-	// operationRuns is the number of runs for the operation table.
+	// operationRuns is the number of runs for the tables of operation and reload.
 	operationRuns int
 }
 
@@ -54,7 +54,11 @@ func (b *bench) run(ctx context.Context) error {
 			}
 		}
 		if i < b.operationRuns {
-			if err := b.operate(ctx, i); err != nil {
+			err := b.operate(ctx, i, operationTable, steps())
+			if err == nil {
+				err = b.operate(ctx, i, reloadTable, reloadSteps())
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -62,12 +66,12 @@ func (b *bench) run(ctx context.Context) error {
 	return nil
 }
 
-// compare is one run for all tables but that of operation.
+// compare is one run for the tables of speed and of a crowd.
 func (b *bench) compare(ctx context.Context, i int) error {
 	for _, workers := range []int{fewWorkers, someWorkers, manyWorkers, crowdWorkers} {
 		for j := range b.rows {
 			c := b.rows[(i+j)%len(b.rows)]
-			if c.table == operationTable || (c.table == crowdTable) != (workers == crowdWorkers) {
+			if c.table > crowdTable || (c.table == crowdTable) != (workers == crowdWorkers) {
 				continue
 			}
 			if err := b.visit(ctx, c, workers); err != nil {

@@ -12,6 +12,9 @@ var (
 	//go:embed workers/linger.php
 	lingerPHP string
 
+	//go:embed workers/edition.php
+	editionPHP string
+
 	//go:embed workers/fork.php
 	forkPHP string
 

@@ -111,6 +111,90 @@ func buildForkManager(name string) func(context.Context, *workshop) error {
 	}
 }
 
+// buildEditions makes the editions of a contender of the reload table with write,
+// which is given the file's path in the workshop.
+func buildEditions(id string, write func(ctx context.Context, w *workshop, file, edition string) error) func(context.Context, *workshop) error {
+	return func(ctx context.Context, w *workshop) error {
+		if err := os.MkdirAll(w.path(id), 0o755); err != nil {
+			return fmt.Errorf("make worker directory: %w", err)
+		}
+		for _, edition := range editions() {
+			if err := write(ctx, w, editionFile(id, edition), edition); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// stage makes a copy of an edition and returns its path: it is in place once it is
+// renamed to target.
+func (w *workshop) stage(c contender, edition string) (staged, target string, err error) {
+	data, err := os.ReadFile(w.path(editionFile(c.id, edition)))
+	if err != nil {
+		return "", "", fmt.Errorf("stage edition: %w", err)
+	}
+	staged = w.path(c.id + "-staged")
+	if err := os.WriteFile(staged, data, 0o755); err != nil { //nolint:gosec // a program
+		return "", "", fmt.Errorf("stage edition: %w", err)
+	}
+	return staged, filepath.Join(w.path(c.id), c.file), nil
+}
+
+// place puts an edition in the worker directory.
+func (w *workshop) place(c contender, edition string) error {
+	staged, target, err := w.stage(c, edition)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(staged, target); err != nil {
+		return fmt.Errorf("put edition in place: %w", err)
+	}
+	return nil
+}
+
+// editionFile is where an edition is kept until it is put in place.
+func editionFile(id, edition string) string { return filepath.Join(id+"-editions", edition) }
+
+func writePluginEdition(ctx context.Context, w *workshop, file, edition string) error {
+	if err := buildManager(ctx, w); err != nil {
+		return err
+	}
+	return w.run(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-X main.edition="+edition,
+		"-o", w.path(file), "./bench/workers/edition")
+}
+
+func writePHPEdition(_ context.Context, w *workshop, file, edition string) error {
+	return w.write(file, strings.Replace(editionPHP, "EDITION", edition, 1))
+}
+
+// buildPHPEditions makes worker files, and what else the PHP worker of the reload
+// table needs: directories with many programs.
+func buildPHPEditions(id string) func(context.Context, *workshop) error {
+	return func(ctx context.Context, w *workshop) error {
+		if err := buildPHPWorker(id+"-unused", reversePHP)(ctx, w); err != nil {
+			return err
+		}
+		for _, watched := range []bool{false, true} {
+			for i := range manyPrograms {
+				name := programName(watched, i)
+				text := strings.Replace(editionPHP, "function edition(", "function "+name+"(", 1)
+				if err := w.write(filepath.Join(programsDir(watched), name+".php"), text); err != nil {
+					return err
+				}
+			}
+		}
+		return buildEditions(id, writePHPEdition)(ctx, w)
+	}
+}
+
+// buildForkEditions makes worker files for the fork manager.
+func buildForkEditions(id string) func(context.Context, *workshop) error {
+	return func(ctx context.Context, w *workshop) error {
+		return errors.Join(needPecl(ctx, w), w.write("fork.php", forkPHP), buildEditions(id, writePHPEdition)(ctx, w))
+	}
+}
+
 func buildPHPLoop(ctx context.Context, w *workshop) error {
 	return errors.Join(needPecl(ctx, w), w.write("loop.php", loopPHP))
 }
