@@ -18,11 +18,11 @@ func replaceFile(path string, known, content []byte) error {
 		return fail("the config file cannot be found", err)
 	}
 	if err := checkWritable(path); err != nil {
-		return fail("the config file may not be written, want write permission for the user of the manager", err)
+		return fail("the config file may not be written, want write permission for who saves it", err)
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fail("the directory of the config file cannot be written to, which replacing it takes, want write permission there for the user of the manager", err)
+		return fail("the directory of the config file cannot be written to, which replacing it takes, want write permission there for who saves it", err)
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // it is gone when all went well
 	if err := fill(temp, content, info); err != nil {

@@ -241,8 +241,8 @@ func TestSaveByOneWhoMayNot(t *testing.T) {
 		file, dir os.FileMode
 		want      string
 	}{
-		"directory": {0o666, 0o555, "the directory of the config file cannot be written to, which replacing it takes, want write permission there for the user of the manager"},
-		"file":      {0o444, 0o777, "the config file may not be written, want write permission for the user of the manager"},
+		"directory": {0o666, 0o555, "the directory of the config file cannot be written to, which replacing it takes, want write permission there for who saves it"},
+		"file":      {0o444, 0o777, "the config file may not be written, want write permission for who saves it"},
 	} {
 		dir := tree(t, t.TempDir(), map[string]string{"d/config.ini": "[a]\ncount = 1\n"})
 		path := filepath.Join(dir, "d", "config.ini")

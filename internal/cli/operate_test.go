@@ -117,7 +117,7 @@ func TestNotReady(t *testing.T) {
 		"a slot":          {func(s *control.Status) { s.Pools[1].Workers[0].Ready = 2 }, "* has 2 of 3 slots registered"},
 		"a worker":        {func(s *control.Status) { s.Pools[0].Workers = s.Pools[0].Workers[:1] }, "resize has 1 of 2 slots registered"},
 		"cannot be run":   {func(s *control.Status) { s.Pools[0].Runs = false }, "resize cannot be run"},
-		"no pools":        {func(s *control.Status) { s.Pools = nil }, "no pool of workers runs"},
+		"no pools":        {func(s *control.Status) { s.Pools = nil }, "no pool of workers runs yet"},
 		"drained":         {func(s *control.Status) { s.Pools[0].Workers, s.Pools[0].Drained = nil, []string{"resize"} }, ""},
 		"half is drained": {func(s *control.Status) { s.Pools[1].Workers, s.Pools[1].Drained = nil, []string{"sum"} }, "* has 0 of 3 slots"},
 		"leaving":         {func(s *control.Status) { s.Pools[0].Workers, s.Pools[0].Leaving = nil, true }, ""},

@@ -84,10 +84,31 @@ func (r *reach) search(ctx context.Context, socket, base string) (*control.Clien
 	}
 	dirs, denied := manager.FindDirs(base)
 	all, silent := askAll(ctx, dirs)
+	client, err := r.choose(all, errors.Join(denied, silent))
+	if nobody, ok := errors.AsType[*nobodyError](err); ok && os.Geteuid() == 0 {
+		nobody.elsewhere, _ = askAll(ctx, otherDirs(otherPlaces())) // who is silent is not listed
+	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return r.choose(all, errors.Join(denied, silent))
+	return client, err
+}
+
+// otherPlaces are patterns for the runtime directories of other users' managers.
+func otherPlaces() []string {
+	return []string{filepath.Join(os.TempDir(), "gearman-manager-*", "m*"), "/run/user/*/gearman-manager/m*"}
+}
+
+// otherDirs are the directories that fit patterns. Anybody may have made them, so that
+// who answers there is only told of: root has to name the socket to talk to it.
+func otherDirs(patterns []string) (dirs []string) {
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(pattern)
+		if err == nil {
+			dirs = append(dirs, found...)
+		}
+	}
+	return dirs
 }
 
 // places are control_socket and runtime_dir of the config file. A file that has errors
@@ -156,20 +177,30 @@ func (r *reach) choose(all []running, denied error) (*control.Client, error) {
 	case denied != nil:
 		return nil, r.explain(denied)
 	}
-	return nil, &exitError{code: exitUnreachable, err: errors.New(r.nobody(all))}
+	return nil, &exitError{code: exitUnreachable, err: &nobodyError{file: r.file, others: all}}
 }
 
-// nobody says that the manager that is meant is not among those that were found.
-func (r *reach) nobody(all []running) string {
-	if r.file == "" {
-		return "no manager of this user is found; one whose config has a runtime_dir is found with -c FILE; start one: " + programName + " -c FILE"
+// nobodyError says that the manager that is meant is not among those that were found.
+type nobodyError struct {
+	file      string    // of its config; empty: any
+	others    []running // of this user
+	elsewhere []running // of other users, as they say
+}
+
+// Error says what to do.
+func (e *nobodyError) Error() string {
+	problem := "no manager of this user is found; one whose config has a runtime_dir is found with -c FILE; start one: " + programName + " -c FILE"
+	if e.file != "" {
+		problem = fmt.Sprintf("no manager is found that runs with this config (%s); start one: %s -c %s", absolute(e.file), programName, e.file)
+		if _, err := os.Stat(e.file); errors.Is(err, fs.ErrNotExist) {
+			problem = fmt.Sprintf("there is no such file (%s), and no manager is found that was started with it", absolute(e.file))
+		}
 	}
-	problem := fmt.Sprintf("no manager is found that runs with this config (%s); start one: %s -c %s", absolute(r.file), programName, r.file)
-	if _, err := os.Stat(r.file); errors.Is(err, fs.ErrNotExist) {
-		problem = fmt.Sprintf("there is no such file (%s), and no manager is found that was started with it", absolute(r.file))
+	if len(e.others) > 0 {
+		problem += "; there are others:" + list(e.others)
 	}
-	if len(all) > 0 {
-		problem += "; there are others:" + list(all)
+	if len(e.elsewhere) > 0 {
+		problem += "; of other users there are:" + list(e.elsewhere)
 	}
 	return problem
 }
@@ -182,7 +213,7 @@ func (r *reach) explain(err error) error {
 	refused, ok := errors.AsType[*control.AnswerError](err)
 	switch {
 	case errors.Is(err, fs.ErrPermission), ok && refused.Status == http.StatusForbidden:
-		err = fmt.Errorf("permission denied: a manager answers its own user and root (%w)", err)
+		err = fmt.Errorf("permission denied: a manager answers its own user, root, and whom its config names (%w)", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("a manager runs but does not answer: %w", err)
 	case gone(err):
@@ -211,7 +242,7 @@ func list(all []running) string {
 		if name == "" {
 			name = "no config file"
 		}
-		fmt.Fprintf(&b, "\n  process %d, %s: --socket %s", m.self.PID, name, m.client.Path())
+		fmt.Fprintf(&b, "\n  process %d, %s: --socket %s", m.self.PID, plain(name), plain(m.client.Path()))
 	}
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,7 @@ func TestChooseManager(t *testing.T) {
 		},
 		"several":               {all: []running{aManager(1, file), aManager(2, "")}, code: 2, want: []string{"2 managers run;", "process 2, no config"}},
 		"several with the file": {file: file, all: []running{aManager(1, file), aManager(2, file)}, code: 2, want: []string{"2 managers run with this config"}},
-		"denied":                {denied: denied, code: 3, want: []string{"permission denied: a manager answers its own user and root"}},
+		"denied":                {denied: denied, code: 3, want: []string{"permission denied: a manager answers its own user, root, and whom"}},
 		"denied by the manager": {denied: &control.AnswerError{Status: 403, Message: "no"}, code: 3, want: []string{"permission denied"}},
 		"silent":                {denied: context.DeadlineExceeded, code: 3, want: []string{"runs but does not answer"}},
 	} {
@@ -214,5 +215,25 @@ func TestSilentManager(t *testing.T) {
 	}
 	if err := (&reach{}).explain(err); !strings.Contains(err.Error(), "a manager runs but does not answer") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestOtherUsers: root is told of managers of other users, and talks to none of them
+// without being told to.
+func TestOtherUsers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"gearman-manager-1/m12", "gearman-manager-2/m3", "gearman-manager-2/other"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := otherDirs([]string{filepath.Join(dir, "gearman-manager-*", "m*"), filepath.Join(dir, "none", "*")})
+	if want := []string{filepath.Join(dir, "gearman-manager-1/m12"), filepath.Join(dir, "gearman-manager-2/m3")}; !slices.Equal(found, want) {
+		t.Errorf("found %v, want %v", found, want)
+	}
+	err := &nobodyError{elsewhere: []running{aManager(7, "/srv/\x1b.ini")}}
+	if got := err.Error(); !strings.HasSuffix(got, "; of other users there are:\n  process 7, /srv/�.ini: --socket /run/m7/control") {
+		t.Errorf("it says %q", got)
 	}
 }

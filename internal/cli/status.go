@@ -108,7 +108,7 @@ func showReady(w io.Writer, s control.Status) error {
 // pool whose functions somebody has paused or drained nothing is expected.
 func notReady(s control.Status) string {
 	if len(s.Pools) == 0 {
-		return "no pool of workers runs"
+		return "no pool of workers runs yet"
 	}
 	for _, p := range s.Pools {
 		held := len(p.Functions) > 0 && len(p.Paused)+len(p.Drained) >= len(p.Functions)
