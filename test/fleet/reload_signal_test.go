@@ -45,11 +45,11 @@ func TestHangup(t *testing.T) {
 	// The hangup takes a changed config and changed code too.
 	f.seen.mark()
 	f.put("plug", "v2")
-	f.set("tool", "dedicated_count", "3")
+	f.set("script", "dedicated_count", "3")
 	f.move(log, log+".2")
 	f.signal(syscall.SIGHUP)
 	testutil.WaitFor(t, "a new log", func() bool { return exists(log) })
-	f.waitRegistered(map[string]int{"tool": 3})
+	f.waitRegisteredAtLeast("script", 3)
 	testutil.WaitFor(t, "all workers to be new", func() bool {
 		for function, pids := range f.answering(time.Now()) {
 			if slices.ContainsFunc(pids, func(pid int) bool { return slices.Contains(old[function], pid) }) {
@@ -58,7 +58,7 @@ func TestHangup(t *testing.T) {
 		}
 		return true
 	})
-	f.waitRegistered(map[string]int{"plug": 2, "script": 2, "tool": 3})
+	f.waitRegistered(map[string]int{"plug": 2, "script": 3, "tool": 2})
 	for function, n := range want {
 		f.seen.wantNeverBelow(function, n)
 	}
