@@ -35,11 +35,19 @@ func (d *document) include() (problems []Problem) {
 		return nil // it is reported when the value is read
 	}
 	for _, entry := range entries {
-		if isIniFile(entry) {
+		switch {
+		case isIniFile(entry):
 			problems = append(problems, d.includeAll(entry, it.origin)...)
+		case looksLikeFile(entry):
+			problems = append(problems, problemAt(it.origin, Warning, printable(entry)+" is taken for the name of a function, want a name that ends in .ini for a file"))
 		}
 	}
 	return problems
+}
+
+// looksLikeFile reports whether an entry of include that is a function was hardly meant to be one.
+func looksLikeFile(entry string) bool {
+	return entry != "*" && strings.ContainsAny(entry, "/*") || strings.HasSuffix(entry, ".conf") || strings.HasSuffix(entry, ".cfg")
 }
 
 // includeAll adds the files that match an entry, each once.

@@ -154,7 +154,12 @@ func TestIncludeProblems(t *testing.T) {
 			"error: DIR/config.ini:2: [GearmanManager] include: conf.d/[.ini is no pattern, want * ? and [a-z], and a backslash before those that are meant as they are\n",
 		},
 		"the file itself": {map[string]string{"config.ini": "[GearmanManager]\ninclude = *.ini,config.ini,same.ini\n", "same.ini": "->config.ini"}, ""},
-		"no function":     {map[string]string{"config.ini": "[GearmanManager]\ninclude = a b,x.ini\n", "x.ini": ""}, "error: DIR/config.ini:2: [GearmanManager] include: \"a b\" cannot be a function's name: it holds a space or a control character, want visible characters only\n"},
+		"no ini file": {
+			map[string]string{"config.ini": "[GearmanManager]\ninclude = conf.d/*.inii,a.conf,x.ini,*\n", "x.ini": ""},
+			"warning: DIR/config.ini:2: [GearmanManager] include: conf.d/*.inii is taken for the name of a function, want a name that ends in .ini for a file\n" +
+				"warning: DIR/config.ini:2: [GearmanManager] include: a.conf is taken for the name of a function, want a name that ends in .ini for a file\n",
+		},
+		"no function": {map[string]string{"config.ini": "[GearmanManager]\ninclude = a b,x.ini\n", "x.ini": ""}, "error: DIR/config.ini:2: [GearmanManager] include: \"a b\" cannot be a function's name: it holds a space or a control character, want visible characters only\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -30,8 +30,23 @@ what cannot be known. Below is what may need somebody: job servers that cannot
 be reached, workers that cannot be started, changes that do not hold, jobs that
 are suspect or in quarantine. With a function there is more about its pools.
 
+STATE is the first of these that holds:
+  leaving     the config has it no more, its workers finish their jobs
+  not run     its program cannot be run
+  given up    too many starts have failed, see "retry"
+  drained     by hand, as paused; see "resume"
+  paused
+  fault       a change of it is not applied, the workers of before go on
+  failing     the last start of a worker has failed, it is tried again
+  changing    workers are being replaced
+  no server   no job server can be reached
+  starting    not all slots are registered yet
+  part paused some of its functions are paused or drained
+  ready
+
 With --ready nothing is shown but whether the fleet is: every pool has all its
-slots registered with at least one job server. The exit code is 1 if not.
+slots registered with at least one job server, those aside that are paused or
+drained. The exit code is 1 if not.
 ` + reachHelp + reachExit,
 		define: func(fs *pflag.FlagSet) action {
 			s := &status{reach: addReach(fs)}
