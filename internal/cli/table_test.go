@@ -46,8 +46,22 @@ func TestFit(t *testing.T) {
 // TestFrame: a page takes the place of the one before and never scrolls.
 func TestFrame(t *testing.T) {
 	t.Parallel()
-	if got, want := frame("a\nbcdef\nc\nd\n", 4, 4), "\x1b[Ha\x1b[K\nbcd…\x1b[K\nc\x1b[K\n\x1b[J"; got != want {
+	if got, want := frame("a\nbcdef\nc\nd\n", 4, 4), "\x1b[Ha\x1b[K\nbcd…\x1b[K\n… 2…\x1b[K\n\x1b[J"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestShorten: what is too much is left out of the table, not of what somebody has to
+// look at.
+func TestShorten(t *testing.T) {
+	t.Parallel()
+	const text = "head\n\nPOOL\na\nb\nc\nd\n\nbad"
+	for height, want := range map[int]string{
+		9: text, 8: "head\n\nPOOL\na\nb\n… 2 more\n\nbad", 7: "head\n\nPOOL\na\n… 3 more\n\nbad", 6: "head\n\nPOOL\na\nb\n… 4 more", 1: "… 9 more",
+	} {
+		if got := strings.Join(shorten(strings.Split(text, "\n"), height), "\n"); got != want {
+			t.Errorf("%d: %q, want %q", height, got, want)
+		}
 	}
 }
 

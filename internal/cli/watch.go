@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -70,7 +72,33 @@ func showOnce(ctx context.Context, out io.Writer, show func(context.Context, io.
 // frame puts a text in the place of the one before: each line ends what was there, and
 // the last one all that is below.
 func frame(text string, width, height int) string {
-	lines := strings.Split(strings.TrimRight(fit(text, width), "\n"), "\n")
-	lines = lines[:min(len(lines), max(1, height-1))]
+	lines := shorten(strings.Split(strings.TrimRight(text, "\n"), "\n"), max(1, height-1))
+	text = strings.TrimRight(fit(strings.Join(lines, "\n"), width), "\n")
+	lines = strings.Split(text, "\n")
 	return "\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\n\x1b[J"
+}
+
+// leastAbove is how many lines of a text that is shortened stand before what is left
+// out: the head of a table, and a row.
+const leastAbove = 4
+
+// shorten leaves out lines of a text that has too many, and says how many. The last
+// paragraph, what somebody may have to look at, stays if there is room.
+func shorten(lines []string, height int) []string {
+	if len(lines) <= height {
+		return lines
+	}
+	var last []string
+	for i := len(lines) - 1; i > 0; i-- {
+		if lines[i] == "" {
+			last = lines[i:]
+			break
+		}
+	}
+	if height-len(last)-1 < leastAbove {
+		last = nil
+	}
+	above := max(0, height-len(last)-1)
+	left := fmt.Sprintf("… %d more", len(lines)-len(last)-above)
+	return slices.Concat(lines[:above], []string{left}, last)
 }
