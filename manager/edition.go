@@ -61,7 +61,7 @@ func (p *PoolPlan) overlaid(next *PoolPlan) *PoolPlan {
 		return &out
 	}
 	out.Program, out.Run, out.Version, out.Hash = p.Program, p.Run, p.Version, p.Hash
-	out.Limits, out.KeepGroup = p.Limits, p.KeepGroup
+	out.Limits, out.KeepGroup, out.Interpreter, out.Preload = p.Limits, p.KeepGroup, p.Interpreter, p.Preload
 	out.Functions = slices.Clone(p.Functions)
 	for i := range out.Functions {
 		f := &out.Functions[i]

@@ -29,8 +29,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// functionEnv names the only function of the test binary as a plugin, which waits.
+const functionEnv = "TEST_FUNCTION"
+
 // servePlugin makes the test binary a Go plugin.
 func servePlugin() {
+	if name := os.Getenv(functionEnv); name != "" {
+		plugins.Serve(plugins.Version("v1"), plugins.Func(name, wait))
+	}
 	plugins.Serve(
 		plugins.Version("v1"),
 		plugins.Func("echo", func(_ context.Context, job *plugins.Job) ([]byte, error) { return job.Workload(), nil }),

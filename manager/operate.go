@@ -67,7 +67,7 @@ func (m *Manager) Restart(ctx context.Context, function string) (workers int, er
 	}
 	_, err = m.reload(ctx, ReloadRequest{Code: true, Roll: true}, "restart", function)
 	if err != nil {
-		return 0, fmt.Errorf("restart: %w", err)
+		return 0, fmt.Errorf("%s: %w", strings.TrimSpace("restart "+function), err)
 	}
 	for _, p := range m.running() {
 		if (function == "" || p.isFor(function)) && !p.isLeaving() {
