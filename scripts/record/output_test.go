@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +64,30 @@ func TestWriteCast(t *testing.T) {
 	}
 	if err := writeCast(&strings.Builder{}, time.Now(), output{{data: "\xe2"}}); err == nil {
 		t.Error("half a character at the end: no error")
+	}
+}
+
+// The text in the documentation is that of the film beside it.
+func TestRecordingsAgree(t *testing.T) {
+	t.Parallel()
+	const dir = "../../docs/recordings/"
+	cast, err := os.ReadFile(dir + "controls.cast")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(dir + "controls.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown strings.Builder
+	for l := range strings.Lines(string(cast)) {
+		var event []any
+		if json.Unmarshal([]byte(l), &event) == nil { // all but the header
+			shown.WriteString(event[2].(string))
+		}
+	}
+	want, err := plain(shown.String())
+	if diff := cmp.Diff(want, string(text)); err != nil || diff != "" {
+		t.Errorf("controls.txt: %v (-film +text):\n%s", err, diff)
 	}
 }
