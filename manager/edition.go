@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -81,9 +82,7 @@ func (p *PoolPlan) overlaid(next *PoolPlan) *PoolPlan {
 // lives.
 func number(numbers map[string]int, plan *PoolPlan) map[string]int {
 	next := map[string]int{}
-	for name, n := range numbers {
-		next[name] = n
-	}
+	maps.Copy(next, numbers)
 	for _, f := range plan.Functions {
 		if _, known := next[f.Name]; !known {
 			next[f.Name] = len(next)

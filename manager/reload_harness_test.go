@@ -293,7 +293,7 @@ func (c *changing) constantly(function string) (stop func() (done int)) {
 	n := 0
 	all.Go(func() {
 		for ctx.Err() == nil {
-			if _, err := c.do(function, "1ms"); err != nil {
+			if _, err := c.do(function, "1ms"); err != nil { //nolint:contextcheck // the last job is waited for
 				c.t.Errorf("job %d of %s: %v", n, function, err)
 				return
 			}

@@ -61,7 +61,8 @@ func errorsIn(problems []config.Problem) []config.Problem {
 // tellProblems tells of problems that are new, and of those that are no more, and shows them.
 func (m *Manager) tellProblems(was fleetState, f found) {
 	known, refusal := was.reload.Problems, errorsIn(f.disk.refusal)
-	if f.disk.refused && !(was.disk.refused && slices.EqualFunc(errorsIn(was.disk.refusal), refusal, isSame)) {
+	again := was.disk.refused && slices.EqualFunc(errorsIn(was.disk.refusal), refusal, isSame)
+	if f.disk.refused && !again {
 		m.emit(ConfigRefused{Problems: refusal})
 		known = slices.Concat(known, refusal)
 	}
