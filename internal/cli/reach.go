@@ -17,6 +17,7 @@ import (
 
 	"github.com/gearman-manager/gearman-manager/config"
 	"github.com/gearman-manager/gearman-manager/internal/control"
+	"github.com/gearman-manager/gearman-manager/internal/phpconfig"
 	"github.com/gearman-manager/gearman-manager/manager"
 )
 
@@ -62,6 +63,12 @@ func (r *reach) connect(ctx context.Context, std *streams) (*control.Client, err
 			return nil, r.explain(err)
 		}
 		return found.client, nil
+	}
+	if phpconfig.IsPHP(r.file) { // it may take long, or hang
+		client, err := r.search(ctx, "", "")
+		if _, nobody := errors.AsType[*nobodyError](err); !nobody {
+			return client, err
+		}
 	}
 	socket, base, err := r.places(ctx, std)
 	if err != nil {
