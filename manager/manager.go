@@ -112,6 +112,7 @@ type Manager struct {
 
 	background sync.WaitGroup // pool loops, those that deal with leftovers, and the one that watches files
 
+	readings turn               // of who reads the config
 	reloads  turn               // of who changes the fleet
 	library  *library           // of who has that turn
 	watcher  *watch.Watcher     // of files; nil: none is wanted yet; of who has that turn
@@ -141,7 +142,7 @@ func New(cfg Config) (*Manager, error) {
 	m := &Manager{
 		cfg: cfg, env: workerEnv(cfg.Env), ledger: newLedger(maxSuspects),
 		events:   newStream(cfg.Logger, cfg.OnEvent, pastEvents),
-		stopping: make(chan struct{}), stopped: make(chan struct{}), reloads: newTurn(),
+		stopping: make(chan struct{}), stopped: make(chan struct{}), reloads: newTurn(), readings: newTurn(),
 	}
 	hosts := cfg.Servers
 	if hosts == nil {

@@ -205,7 +205,9 @@ func (m *Manager) byHand(ctx context.Context, reason string, set func() bool) er
 		return notRunning(err)
 	}
 	m.note(f, len(changes) > 0)
-	m.emit(Reloaded{Reason: reason, Changes: len(changes)})
+	if len(changes) > 0 {
+		m.emit(Reloaded{Reason: reason, Changes: len(changes)})
+	}
 	return nil
 }
 

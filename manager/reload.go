@@ -120,17 +120,25 @@ func (m *Manager) Reload(ctx context.Context, req ReloadRequest) (ReloadReport, 
 // reload is Reload for a reason. If a function is named, only the pools that perform it
 // are rolled, and only their changed code is taken.
 func (m *Manager) reload(ctx context.Context, req ReloadRequest, reason, function string) (ReloadReport, error) {
+	if m.now().plan == nil {
+		return ReloadReport{}, ErrNotRunning
+	}
 	ctx, cancel := m.untilStop(ctx)
 	defer cancel()
+	var read *reading
+	if req.Config && m.cfg.Reload != nil { // which may take long, and nobody else has to wait for it
+		if err := m.readings.enter(ctx, m.stopping); err != nil {
+			return ReloadReport{}, notRunning(err)
+		}
+		defer m.readings.leave()
+		read = m.read(ctx)
+	}
 	if err := m.reloads.enter(ctx, m.stopping); err != nil {
 		return ReloadReport{}, notRunning(err)
 	}
 	defer m.reloads.leave()
 	was := m.now()
-	if was.plan == nil || m.library == nil {
-		return ReloadReport{}, ErrNotRunning
-	}
-	f := m.look(ctx, was, req)
+	f := m.look(ctx, was, read, lookAt{code: req.Code, settled: true, again: req.Code && req.Roll})
 	if ctx.Err() != nil {
 		return ReloadReport{}, notRunning(context.Cause(ctx))
 	}

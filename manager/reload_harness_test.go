@@ -94,7 +94,7 @@ func (c *changing) remove(name string) {
 // for the directory of the config.
 func (c *changing) config(ini string) {
 	c.t.Helper()
-	c.write("c.ini", "[GearmanManager]\nworker_dir = "+c.path("w")+"\nphp = sh\nhost = "+c.addr+"\n"+ini)
+	c.write("c.ini", "[GearmanManager]\nworker_dir = "+c.path("w")+"\nphp = sh\nhost = "+c.addr+"\n"+strings.ReplaceAll(ini, "DIR", c.dir))
 }
 
 // reloads applies everything, and wants it to be what changes say, "pool: what; what".

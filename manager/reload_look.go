@@ -44,13 +44,12 @@ func (m *Manager) newPlan(settings *config.Config, programs []Program) (*Plan, [
 	return NewPlan(settings, programs)
 }
 
-// look reads the config again if that is asked for, and looks at the programs. A config
-// with errors changes nothing.
-func (m *Manager) look(ctx context.Context, was fleetState, req ReloadRequest) found {
-	how := lookAt{code: req.Code, settled: true, again: req.Code && req.Roll}
+// look looks at the programs, with the config that was read or, if it was not or has
+// errors, with the one that holds.
+func (m *Manager) look(ctx context.Context, was fleetState, read *reading, how lookAt) found {
 	disk := was.disk
-	if req.Config && m.cfg.Reload != nil {
-		f := m.lookAnew(ctx, was, how)
+	if read != nil {
+		f := m.lookAnew(ctx, was, read, how)
 		if !f.disk.refused {
 			return f
 		}
@@ -66,17 +65,18 @@ func (m *Manager) look(ctx context.Context, was fleetState, req ReloadRequest) f
 	return m.keepServers(f, was)
 }
 
-// lookAnew reads the config again, and looks at the programs with it. It is refused with
-// errors of its own, and with those that only its plan shows.
-func (m *Manager) lookAnew(ctx context.Context, was fleetState, how lookAt) found {
-	disk, settings := m.read(ctx, was)
-	if disk.refused {
-		return found{disk: disk}
-	}
+// lookAnew looks at the programs with a config that was read. It is refused with errors of
+// its own, and with those that only its plan shows.
+func (m *Manager) lookAnew(ctx context.Context, was fleetState, read *reading, how lookAt) found {
+	disk, settings := onDisk{settings: read.settings, sum: read.sum}, read.settings
 	refuse := func(problems ...config.Problem) found {
-		disk.refused, disk.refusal, disk.warnings = true, append(disk.warnings, problems...), was.disk.warnings
+		disk.refused, disk.refusal, disk.warnings = true, slices.Concat(read.problems, problems), was.disk.warnings
 		return found{disk: disk}
 	}
+	if !read.good {
+		return refuse()
+	}
+	disk.warnings = slices.Concat(read.problems, m.notApplied(settings))
 	f := m.lookWith(ctx, settings, was.programs, how)
 	if len(newErrors(was.noted, f.noted)) > 0 { // or is it the programs that have errors by now?
 		before := m.lookWith(ctx, was.settings, was.programs, how)
@@ -94,24 +94,28 @@ func (m *Manager) lookAnew(ctx context.Context, was fleetState, how lookAt) foun
 	return f
 }
 
-// read reads the config. Without errors of its own, what is returned holds it as if it
-// were taken.
-func (m *Manager) read(ctx context.Context, was fleetState) (onDisk, *config.Config) {
-	before := m.configSum(was.disk.settings)
+// reading is a config as it was read.
+type reading struct {
+	settings *config.Config // with errors, if it has any; as it was read before, if it could not be
+	good     bool           // it has none
+	problems []config.Problem
+	sum      string // of its files; empty if that is not known
+}
+
+// read reads the config. It is for who has the turn to do so, which keeps it until the
+// config is taken: what was read first is taken first.
+func (m *Manager) read(ctx context.Context) *reading {
+	was := m.now().disk.settings
+	before := m.configSum(was)
 	settings, problems := m.cfg.Reload(ctx)
-	disk := onDisk{settings: settings}
+	r := &reading{settings: settings, problems: problems, good: settings != nil && !config.HasErrors(problems)}
 	if settings == nil {
-		disk.settings = was.disk.settings
+		r.settings = was
 	}
-	if disk.sum = m.configSum(disk.settings); m.configSum(was.disk.settings) != before {
-		disk.sum = "" // what was read may be neither the one nor the other
+	if r.sum = m.configSum(r.settings); m.configSum(was) != before {
+		r.sum = "" // what was read may be neither the one nor the other
 	}
-	if settings == nil || config.HasErrors(problems) {
-		disk.refused, disk.refusal, disk.warnings = true, problems, was.disk.warnings
-	} else {
-		disk.warnings = slices.Concat(problems, m.notApplied(settings))
-	}
-	return disk, settings
+	return r
 }
 
 // keepServers has the fleet stay with its job servers.

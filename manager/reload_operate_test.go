@@ -297,3 +297,32 @@ func TestWarningsAreToldOnce(t *testing.T) {
 		t.Error("there are errors")
 	}
 }
+
+// TestNobodyWaitsForTheConfig: while it is being read, what does not need it is done.
+func TestNobodyWaitsForTheConfig(t *testing.T) {
+	c := newChanging(t, "dedicated_count = 1\n", phpWorkers("a"))
+	reads := make(chan struct{})
+	c.cfg.Reload = func(ctx context.Context) (*config.Config, []config.Problem) {
+		reads <- struct{}{}
+		<-ctx.Done()
+		return nil, nil
+	}
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan error)
+	go func() {
+		_, err := c.Reload(context.Background(), ReloadRequest{Config: true})
+		over <- err
+	}()
+	<-reads
+	ctx := soon(t)
+	_, restart := c.Restart(ctx, "a")
+	if err := errors.Join(c.Scale(ctx, []Scaling{{"a", 2}}), c.Pause(ctx, "a"), c.Drain(ctx, "a"), c.Resume(ctx, "a"), restart); err != nil {
+		t.Error(err)
+	}
+	c.stop()
+	if err := <-over; !errors.Is(err, ErrNotRunning) {
+		t.Errorf("error %v", err)
+	}
+}
