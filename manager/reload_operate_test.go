@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -270,7 +271,7 @@ func TestManyOperators(t *testing.T) {
 			}
 		})
 	}
-	<-time.After(time.Duration(len(t.Name())) * time.Millisecond)
+	<-time.After(rand.N(300 * time.Millisecond)) //nolint:gosec // chance
 	if took := c.stop(); took > 30*time.Second {
 		t.Errorf("stopped after %v", took)
 	}
