@@ -295,7 +295,7 @@ func TestNearest(t *testing.T) {
 	t.Parallel()
 	names := []string{"timeout", "count", "host", "include"}
 	for word, want := range map[string]string{
-		"timeot": "timeout", "tiemout": "timeout", "counts": "count", "hots": "", "hosts": "host", "xyzzy": "", "": "", "inclued": "include",
+		"timeot": "timeout", "tiemout": "timeout", "counts": "count", "hots": "host", "soht": "", "ohst": "host", "hos": "host", "hosts": "host", "xyzzy": "", "": "", "inclued": "include",
 	} {
 		if got := config.Nearest(word, names); got != want {
 			t.Errorf("nearest to %q is %q, want %q", word, got, want)

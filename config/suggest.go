@@ -1,7 +1,7 @@
 package config
 
 // Nearest returns the candidate that differs from word by the fewest typed letters, or "" when none is near enough to be a slip:
-// two letters, or one in words of up to four.
+// two letters, or one in words of up to four; two that are swapped count as one.
 func Nearest(word string, candidates []string) string {
 	limit := 2
 	if len(word) <= 4 {
@@ -9,11 +9,28 @@ func Nearest(word string, candidates []string) string {
 	}
 	nearest, least := "", limit+1
 	for _, c := range candidates {
-		if d := distance(word, c); d < least {
+		d := distance(word, c)
+		if swapped(word, c) {
+			d = 1
+		}
+		if d < least {
 			nearest, least = c, d
 		}
 	}
 	return nearest
+}
+
+// swapped reports whether two letters beside each other in a stand the other way round in b, and nothing else differs.
+func swapped(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) - 1 {
+		if a[i] != b[i] {
+			return a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
+		}
+	}
+	return false
 }
 
 // didYouMean returns a question for the nearest candidate, or nothing.
