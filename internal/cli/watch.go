@@ -19,7 +19,8 @@ const watchEvery = time.Second
 func watch(ctx context.Context, out io.Writer, show func(context.Context, io.Writer) error) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	if _, height := terminalSize(out); height > 0 {
+	_, height := terminalSize(out)
+	if height > 0 {
 		if _, err := io.WriteString(out, "\x1b[2J"); err != nil {
 			return err
 		}
@@ -30,6 +31,9 @@ func watch(ctx context.Context, out io.Writer, show func(context.Context, io.Wri
 		}
 		select {
 		case <-ctx.Done():
+			if height > 0 {
+				_, _ = io.WriteString(out, "\n") // the terminal has written ^C
+			}
 			return watched(ctx, ctx.Err())
 		case <-tick.C:
 		}
