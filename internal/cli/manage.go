@@ -25,6 +25,7 @@ type manage struct {
 	logs     *logFlags
 	check    bool
 	version  bool
+	problems []config.Problem // of the config that is run
 }
 
 func manageCommand() command {
@@ -74,6 +75,7 @@ func (m *manage) run(ctx context.Context, std *streams, args []string) error {
 	defer out.close()
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; workers do not inherit it
 	logProblems(out.log, problems)
+	m.problems = problems
 	if err = m.alone(ctx, std, cfg, out); err != nil && out.file != nil {
 		out.log.Error().Err(err).Msg("fleet not run") // who started it may look there only
 	}
@@ -102,7 +104,7 @@ func (m *manage) fleet(ctx context.Context, std *streams, cfg *config.Config, ou
 	reread := &rereading{settings: m.settings, std: std, running: cfg}
 	started := make(chan struct{})
 	fleet, err := manager.New(manager.Config{ //nolint:contextcheck // it waits for nothing
-		Settings: cfg, KeepState: true, Logger: out.log, Reload: reread.load,
+		Settings: cfg, Problems: m.problems, KeepState: true, Logger: out.log, Reload: reread.load,
 		OnEvent: func(e manager.Event) {
 			if _, ok := e.(manager.FleetStarted); ok {
 				close(started)

@@ -35,14 +35,11 @@ func (r *rereading) read(ctx context.Context) (*config.Config, []config.Problem)
 	return phpconfig.Load(ctx, phpconfig.Config{Supervisor: r.supervisor, Env: os.Environ()}, file, overrides)
 }
 
-// fixed warns of what a running manager cannot change.
+// fixed warns of what only takes effect at a start. Of its own settings the manager warns.
 func (r *rereading) fixed(cfg *config.Config) (problems []config.Problem) {
 	for _, key := range []struct{ name, before, now string }{
 		{"log_file", r.running.LogFile(), cfg.LogFile()},
 		{"pid_file", r.running.PidFile(), cfg.PidFile()},
-		{"control_socket", r.running.ControlSocket(), cfg.ControlSocket()},
-		{"runtime_dir", r.running.RuntimeDir(), cfg.RuntimeDir()},
-		{"state_dir", r.running.StateDir(), cfg.StateDir()},
 	} {
 		if key.before != key.now {
 			problems = append(problems, problemOf(cfg, key.name, "the change takes effect when the manager is started again"))
