@@ -31,6 +31,8 @@ type runDir struct {
 	base string
 	path string
 	lock *os.File
+	// keepBase is set where base was there before, and the operator has named it.
+	keepBase bool
 }
 
 // RunDirError says why no runtime directory could be made.
@@ -55,7 +57,12 @@ func makeRunDir(base string) (*runDir, error) {
 		if real, err := filepath.EvalSymlinks(base); err == nil {
 			base = real // what the operator names may be a link
 		}
-		return openRunDir(base)
+		_, err := os.Lstat(base)
+		dir, open := openRunDir(base)
+		if open == nil {
+			dir.keepBase = err == nil
+		}
+		return dir, open
 	}
 	for _, usual := range usualBases(os.Getenv("XDG_RUNTIME_DIR"), os.Geteuid(), os.TempDir()) {
 		if dir, err := openRunDir(usual); err == nil {
@@ -172,7 +179,9 @@ func lockRunDir(path string) (*os.File, error) {
 func (d *runDir) remove() error {
 	err := os.RemoveAll(d.path)
 	_ = d.lock.Close()
-	_ = os.Remove(d.base) // if it is empty; one that the system made is not ours to remove
+	if !d.keepBase {
+		_ = os.Remove(d.base) // if it is empty; one that the system made is not ours to remove
+	}
 	return err
 }
 

@@ -186,3 +186,25 @@ func TestParseRosterEntry(t *testing.T) {
 		}
 	}
 }
+
+// A directory that the operator has made stays, with the rights that it has; one that was
+// made by a manager goes with it.
+func TestBaseOfTheOperatorStays(t *testing.T) {
+	t.Parallel()
+	theirs := filepath.Join(t.TempDir(), "theirs")
+	if err := os.Mkdir(theirs, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for base, stays := range map[string]bool{theirs: true, filepath.Join(t.TempDir(), "ours"): false} {
+		dir, err := makeRunDir(base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := dir.remove(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(base); (err == nil) != stays {
+			t.Errorf("%s: %v", base, err)
+		}
+	}
+}
