@@ -31,7 +31,7 @@ type runDir struct {
 	base string
 	path string
 	lock *os.File
-	// keepBase is set where base was there before, and the operator has named it.
+	// keepBase is set where the operator has made base, with rights of its own.
 	keepBase bool
 }
 
@@ -57,12 +57,12 @@ func makeRunDir(base string) (*runDir, error) {
 		if real, err := filepath.EvalSymlinks(base); err == nil {
 			base = real // what the operator names may be a link
 		}
-		_, err := os.Lstat(base)
-		dir, open := openRunDir(base)
-		if open == nil {
-			dir.keepBase = err == nil
+		info, there := os.Lstat(base)
+		dir, err := openRunDir(base)
+		if err == nil {
+			dir.keepBase = there == nil && !madeHere(info)
 		}
-		return dir, open
+		return dir, err
 	}
 	for _, usual := range usualBases(os.Getenv("XDG_RUNTIME_DIR"), os.Geteuid(), os.TempDir()) {
 		if dir, err := openRunDir(usual); err == nil {
@@ -74,6 +74,12 @@ func makeRunDir(base string) (*runDir, error) {
 		return nil, &RunDirError{Base: os.TempDir(), Problem: err.Error(), Err: err}
 	}
 	return openRunDir(private)
+}
+
+// madeHere tells whether a directory looks as a manager makes it.
+func madeHere(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid() && info.Mode() == fs.ModeDir|0o700
 }
 
 // usualBases are where runtime directories are looked for and made.
