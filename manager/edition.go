@@ -25,7 +25,9 @@ type edition struct {
 	servers []string
 	maxData int64
 
-	assigned *assignment // belongs to the loop
+	// These belong to the loop.
+	assigned *assignment
+	proven   bool // some worker has shown that it can be run
 }
 
 // assignment is what workers of an edition are told, at their start or later. It never

@@ -81,7 +81,8 @@ type pool struct {
 
 	places   []*place
 	removed  []*place // that are no more, with workers that leave
-	bench    *place   // of the standby; it is none of the plan's
+	laid     time.Time
+	bench    *place // of the standby; it is none of the plan's
 	stopping bool
 	leaves   bool // it is not in the plan any more, and ends when its workers have
 
@@ -140,7 +141,7 @@ func (p *pool) isLeaving() bool { return p.goes.Load() }
 func (p *pool) plan() *PoolPlan { return p.now.Load() }
 
 // run is the pool's loop. It ends when the pool was told to stop and nothing is
-// left of it. ctx is the end of everything that outlives the loop's patience: it
+// left of it, and closes its editions. ctx is the end of everything that outlives the loop's patience: it
 // ends starts and calls, not the loop.
 func (p *pool) run(ctx context.Context) {
 	timer := time.NewTimer(0)
@@ -150,6 +151,7 @@ func (p *pool) run(ctx context.Context) {
 			p.fill(ctx)
 			p.roll(ctx)
 			p.handOver(ctx)
+			p.letRemovedGo(ctx)
 			p.sync(ctx)
 			p.answerWaiting()
 		})
@@ -166,6 +168,9 @@ func (p *pool) run(ctx context.Context) {
 		p.guard(func() { p.tick(ctx, time.Now()) })
 	}
 	p.final = p.status()
+	for _, e := range p.editions() {
+		p.helpers.Go(e.close)
+	}
 	close(p.done)
 	p.helpers.Wait()
 }
@@ -310,7 +315,7 @@ func (p *pool) stop(ctx context.Context) {
 	}
 	p.stopping = true
 	for _, w := range p.workers() {
-		p.drain(ctx, w, "stop")
+		p.drain(ctx, w, retireStop)
 	}
 }
 

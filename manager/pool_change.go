@@ -21,8 +21,23 @@ type poolChange struct {
 	fault string
 }
 
-// retireReload is why a worker leaves that is replaced by one that is started anew.
-const retireReload = "reload"
+// Why a worker leaves with which nothing is wrong.
+const (
+	retireReload  = "reload" // it is replaced by one that is started anew
+	retireScaled  = "scaled down"
+	retireRemoved = "removed" // with its pool
+	retireStop    = "stop"
+)
+
+// isOurs tells whether it was not the worker that decided to leave.
+func isOurs(reason string) bool {
+	switch reason {
+	case retireReload, retireScaled, retireRemoved, retireStop:
+		return true
+	default:
+		return false
+	}
+}
 
 // wish is what a pool was changed to last.
 type wish struct {
@@ -40,7 +55,7 @@ func (p *pool) wants() wish {
 func (p *pool) change(ctx context.Context, c poolChange) {
 	if p.stopping || p.leaves {
 		if c.fresh != nil {
-			c.fresh.close()
+			p.helpers.Go(c.fresh.close)
 		}
 		return
 	}
@@ -91,7 +106,7 @@ func (p *pool) leave(ctx context.Context) {
 	}
 	p.leaves = true
 	for _, w := range p.workers() {
-		p.dismiss(ctx, w, "removed")
+		p.dismiss(ctx, w, retireRemoved)
 	}
 }
 
@@ -99,6 +114,9 @@ func (p *pool) leave(ctx context.Context) {
 // long as any.
 func (p *pool) dismiss(ctx context.Context, w *worker, reason string) {
 	w.rolls = false
+	if w.state == StateDraining && !w.rests && w.proc != nil {
+		return // it leaves by itself, because of a fault
+	}
 	if w.proc == nil || w.letGo {
 		if !w.letGo {
 			p.drain(ctx, w, reason)

@@ -20,22 +20,21 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 	w.state, _ = w.state.next(triggerExit)
 	p.vacate(w, cmp.Or(w.retired, "crash"))
 	p.cfg.forget(w.pid)
-	for _, s := range w.slots {
-		for server := range s.connected {
-			p.cfg.reach.leave(server)
-		}
+	for i := range w.slots {
+		p.disconnect(&w.slots[i])
 	}
-	if failedStart(exitFacts{
+	switch {
+	case p.failedTrial(w, errors.New(howEnded(w))):
+	case failedStart(exitFacts{
 		ready: true, planned: w.retired != "", killed: w.killed, hadJob: count.begun > 0, jobs: len(jobs), uptime: now.Sub(w.ready),
 		least: p.proves(),
-	}) {
-		if !p.failedTrial(w, errors.New(w.proc.Exit().String())) {
-			p.failed(w, now)
-		}
-	} else {
+	}):
+		p.failed(w, now)
+	default:
 		p.proven(w)
 	}
 	p.untried(w)
+	p.loseRolling(ctx, w.place)
 	if w.retired == "" {
 		w.place.notBefore = w.launched.Add(restartSpacing)
 	}
@@ -43,6 +42,18 @@ func (p *pool) exited(ctx context.Context, w *worker) {
 	p.giveUp(now, errors.New(exit))
 	cause := fmt.Sprintf("worker %s %s", w.name, exit)
 	p.settle(ctx, charges(hands(jobs), w.killed, w.retired, cause), func() { p.free(w) })
+}
+
+// howEnded says how a worker has ended that was to live on.
+func howEnded(w *worker) string {
+	switch {
+	case w.killed != notKilled:
+		return fmt.Sprintf("its first worker was killed: %s", w.killed)
+	case w.retired != "":
+		return fmt.Sprintf("its first worker left at once: %s", w.retired)
+	default:
+		return w.proc.Exit().String()
+	}
 }
 
 // settle accounts for the jobs of a worker that is dead, if any are charged, and

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
@@ -22,7 +23,7 @@ func (p *pool) heard(ctx context.Context, w *worker, event *workerpb.Event) {
 			p.planWatch(w, time.Now())
 		}
 	case *workerpb.Event_Retiring:
-		p.retiring(w, e.Retiring)
+		p.retiring(ctx, w, e.Retiring)
 	case *workerpb.Event_Rested:
 		p.slotRested(w, e.Rested)
 	case *workerpb.Event_Left:
@@ -59,8 +60,8 @@ func (w *worker) slot(n uint32) *slotState {
 
 func (p *pool) slotReady(w *worker, e *workerpb.Ready) {
 	s := w.slot(e.GetSlot())
-	if s == nil {
-		return
+	if s == nil || int(e.GetSlot()) >= w.used || !w.isToldOf(e.GetServer()) {
+		return // it is being taken from the worker, or the server is
 	}
 	registered, connected := s.connected[e.GetServer()]
 	if s.connected == nil {
@@ -79,6 +80,12 @@ func (p *pool) slotReady(w *worker, e *workerpb.Ready) {
 		close(p.registered)
 	}
 	p.cfg.emit(SlotConnected{Worker: w.name, PID: w.pid, Slot: w.first + int(e.GetSlot()), Server: e.GetServer()})
+}
+
+// isToldOf tells whether a server is among those of the worker. Those of a standalone
+// worker are not known here.
+func (w *worker) isToldOf(address string) bool {
+	return len(w.servers) == 0 || slices.ContainsFunc(w.servers, func(s jobServer) bool { return s.address == address })
 }
 
 func (p *pool) slotLost(w *worker, e *workerpb.Lost) {
@@ -106,7 +113,7 @@ func (p *pool) slotBusy(w *worker, e *workerpb.Busy) {
 
 // retiring is called when a worker has decided to leave. Its successor need not
 // wait for its last job.
-func (p *pool) retiring(w *worker, e *workerpb.Retiring) {
+func (p *pool) retiring(ctx context.Context, w *worker, e *workerpb.Retiring) {
 	state, ok := w.state.next(triggerDrain)
 	if !ok {
 		return // it answers our own drain
@@ -118,12 +125,15 @@ func (p *pool) retiring(w *worker, e *workerpb.Retiring) {
 		w.checkAt = w.drained.Add(idleGrace)
 	}
 	w.rests = !hasGrace(e.GetReason())
-	if !enough(e.GetReason()) {
+	if enough(e.GetReason()) {
+		p.proven(w)
+	} else {
 		w.place.notBefore = w.launched.Add(restartSpacing)
 	}
 	if !p.stopping {
 		p.vacate(w, e.GetReason())
 		w.place.leaving = append(w.place.leaving, w)
+		p.loseRolling(ctx, w.place)
 	}
 }
 

@@ -26,7 +26,8 @@ func recordsFor(plan *PoolPlan) int {
 	return max(need, min(2*need, smallTable))
 }
 
-// lay gives the pool the places that its plan wants. Workers that have none any more leave.
+// lay gives the pool the places that its plan wants. Workers that have none any more leave
+// as soon as enough others are registered.
 func (p *pool) lay(ctx context.Context) {
 	plan := p.plan()
 	p.bench.slots = plan.Concurrency
@@ -40,6 +41,9 @@ func (p *pool) lay(ctx context.Context) {
 	bySize := slices.Clone(p.places)
 	slices.SortStableFunc(bySize, func(a, b *place) int { return cmp.Compare(b.slots, a.slots) })
 	for i, pl := range bySize { // wanted is in falling order
+		if wanted[i] < pl.slots {
+			p.laid = time.Now()
+		}
 		pl.slots = wanted[i]
 	}
 	p.layBench(ctx)
@@ -64,12 +68,67 @@ func (p *pool) removePlaces(ctx context.Context, n int) {
 	for _, pl := range order[:n] {
 		p.places = slices.DeleteFunc(p.places, func(other *place) bool { return other == pl })
 		p.removed = append(p.removed, pl)
+	}
+	p.laid = time.Now()
+	p.letRemovedGo(ctx)
+}
+
+// letRemovedGo dismisses the workers that have no place any more, but not those that are
+// registered where slots would be missed: others are to be registered first.
+func (p *pool) letRemovedGo(ctx context.Context) {
+	if len(p.removed) == 0 || p.stopping || p.leaves {
+		return
+	}
+	registered := p.lastingSlots(nil)
+	for _, pl := range p.removed {
 		for _, w := range append(slices.Clone(pl.leaving), pl.worker) {
-			if w != nil {
-				p.dismiss(ctx, w, "scaled down")
+			if w == nil || w.letGo || w.left {
+				continue
+			}
+			if n := w.registeredSlots(); n == 0 || registered-n >= p.plan().Slots || !p.isBeingLaid(time.Now()) {
+				registered -= n
+				p.dismiss(ctx, w, retireScaled)
 			}
 		}
 	}
+}
+
+// isBeingLaid tells whether slots that are too many are given up only when they are not
+// missed.
+func (p *pool) isBeingLaid(now time.Time) bool { return now.Before(p.laid.Add(takeOverPatience)) }
+
+// lastingSlots counts the slots that are registered with a job server, of workers that have
+// not been told to leave, or will be when their successors take over; but for one.
+func (p *pool) lastingSlots(but *worker) (n int) {
+	for _, w := range p.workers() {
+		if !w.letGo && !w.left && (!w.rolls || w == but) {
+			n += w.registeredSlots()
+		}
+	}
+	return n
+}
+
+// registeredBeside counts those of all other workers that have not been told to leave.
+func (p *pool) registeredBeside(but *worker) (n int) {
+	for _, w := range p.workers() {
+		if !w.letGo && !w.left && w != but {
+			n += w.registeredSlots()
+		}
+	}
+	return n
+}
+
+// registeredSlots counts the slots that are registered with a job server.
+func (w *worker) registeredSlots() (n int) {
+	for _, s := range w.slots[:w.used] {
+		for _, registered := range s.connected {
+			if registered {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }
 
 // worth orders places: those without a worker come first, then those whose worker is
@@ -95,8 +154,8 @@ func (p *pool) worth(pl *place) float64 {
 // that there is. Workers that run keep theirs. Without the larger one the pool has as
 // many workers as it has records for.
 func (p *pool) makeRecords() {
-	need := recordsFor(p.plan())
-	if have := p.records.file.Len(); have < p.plan().Slots+2*p.plan().Concurrency {
+	need, have := recordsFor(p.plan()), p.records.file.Len()
+	if have-p.taken(p.removed) < p.plan().Slots+2*p.plan().Concurrency {
 		larger, err := p.cfg.newRecords(max(need, 2*have))
 		if err != nil {
 			p.cfg.emit(InternalError{Where: "pool " + p.plan().Name, Panic: err.Error()})
@@ -107,16 +166,23 @@ func (p *pool) makeRecords() {
 	}
 }
 
+// taken counts the job records that workers of places have in the present table.
+func (p *pool) taken(places []*place) (n int) {
+	for _, w := range p.workers() {
+		if w.table == p.records && slices.Contains(places, w.place) {
+			n += len(w.records)
+		}
+	}
+	return n
+}
+
 // spare is how many slots more the pool may have workers for: beside the plan's there may
 // be two successors, apart from what leaves because the pool was changed.
 func (p *pool) spare() int {
 	spare := p.plan().Slots + 2*p.plan().Concurrency
-	for _, t := range append(p.before, p.records) {
-		spare -= t.file.Len() - len(t.free)
-	}
 	for _, w := range p.workers() {
-		if w.retired == retireReload || slices.Contains(p.removed, w.place) {
-			spare += len(w.records)
+		if !w.rolls && w.retired != retireReload && !slices.Contains(p.removed, w.place) {
+			spare -= w.size()
 		}
 	}
 	return min(spare, len(p.records.free))
@@ -125,6 +191,7 @@ func (p *pool) spare() int {
 // free gives back the records of a worker that has ended, and what nobody has any more.
 func (p *pool) free(w *worker) {
 	w.table.give(w.records)
+	w.records = nil // another may have them, or nobody
 	p.removed = slices.DeleteFunc(p.removed, func(pl *place) bool { return pl.worker == nil && len(pl.leaving) == 0 })
 	p.before = slices.DeleteFunc(p.before, func(t *recordTable) bool {
 		if len(t.free) < t.file.Len() {
@@ -153,22 +220,29 @@ func (p *pool) totals() counters {
 	return total
 }
 
-// shrink takes those slots from a worker that its place does not have. Jobs that they
-// have in hand end.
-func (p *pool) shrink(w *worker) {
-	w.used = w.place.slots
+// shrink leaves a worker so many slots. Jobs that the others have in hand end, and those of
+// them rest then that might have any.
+func (p *pool) shrink(w *worker, slots int) {
+	open, used := w.open, w.used
+	w.used = slots
 	w.open = min(w.open, w.used)
-	for i := w.used; i < len(w.slots); i++ {
-		for server := range w.slots[i].connected {
-			p.cfg.reach.leave(server)
-		}
-		w.slots[i].connected = nil
+	for i := w.used; i < used; i++ {
+		p.disconnect(&w.slots[i])
+		w.slots[i].rested = w.slots[i].rested || i >= open
 	}
 }
 
-// grow gives a worker as many slots as its place has, as far as there are records.
-func (p *pool) grow(w *worker) bool {
-	if missing := w.place.slots - len(w.records); missing > 0 {
+// disconnect forgets what a slot is connected to.
+func (p *pool) disconnect(s *slotState) {
+	for server := range s.connected {
+		p.cfg.reach.leave(server)
+	}
+	s.connected = nil
+}
+
+// grow gives a worker as many slots, if there are records.
+func (p *pool) grow(w *worker, slots int) bool {
+	if missing := slots - len(w.records); missing > 0 {
 		more, ok := w.table.take(missing)
 		if !ok {
 			return false
@@ -177,12 +251,13 @@ func (p *pool) grow(w *worker) bool {
 		w.records = append(slices.Clone(w.records), more...)
 		w.slots = append(slices.Clone(w.slots), make([]slotState, missing)...)
 	}
-	for i := w.used; i < w.place.slots; i++ { // they may have been used before
-		w.slots[i].rested, w.slots[i].connected = false, nil
+	for i := w.used; i < slots; i++ { // they may have been used before
+		w.slots[i].rested = false
+		p.disconnect(&w.slots[i])
 	}
-	if w.open == w.used {
-		w.open = w.place.slots
+	if w.open == w.used && !w.partly {
+		w.open = slots // else handOver tells it
 	}
-	w.used = w.place.slots
+	w.used = slots
 	return true
 }

@@ -166,6 +166,7 @@ func (p *pool) proven(w *worker) {
 		return
 	}
 	w.proven, w.provenAt = true, time.Time{}
+	w.edition.proven = true
 	if w.launched.After(p.retry.since) {
 		p.retry.failures = 0
 	}

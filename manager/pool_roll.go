@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 )
 
 // trialPatience is how long the first worker of an edition may take to be registered
@@ -27,9 +29,16 @@ type trial struct {
 	until   time.Time
 }
 
-// surplus is how many slots may be registered beyond the plan.
+// surplus is how many slots may be registered beyond the plan: those of successors, and
+// what workers without a place have beyond what would be missed.
 func (p *pool) surplus() int {
-	return p.plan().Concurrency * max(1, p.plan().ReloadBatch)
+	most := 1
+	for _, pl := range p.removed {
+		if pl.worker != nil && !pl.worker.letGo {
+			most = max(most, pl.worker.size())
+		}
+	}
+	return p.plan().Concurrency*max(1, p.plan().ReloadBatch) + most - 1
 }
 
 // leaversOf is how many workers of a pool may leave at the same time while their
@@ -41,6 +50,11 @@ func leaversOf(plan *PoolPlan) int { return max(1, plan.ReloadBatch, (plan.Worke
 func (p *pool) try(ctx context.Context, fresh *edition) {
 	p.endTrial(ctx)
 	p.fault = ""
+	for _, pl := range p.places {
+		if w := pl.worker; w != nil && p.isReplacing(w) && w.registeredSlots() == 0 {
+			p.comeBack(ctx, w) // it may never be registered
+		}
+	}
 	if p.works() {
 		p.trial = &trial{edition: fresh}
 		return
@@ -51,11 +65,12 @@ func (p *pool) try(ctx context.Context, fresh *edition) {
 	}
 }
 
-// works tells whether some worker has shown that it can be run, and will live on.
+// works tells whether there is something to lose: some worker has shown that it can be
+// run, and will live on, or one that is started soon would.
 func (p *pool) works() bool {
-	return slices.ContainsFunc(p.workers(), func(w *worker) bool {
+	return len(p.places) > 0 && (p.edition.proven && p.retry.failures == 0 || slices.ContainsFunc(p.workers(), func(w *worker) bool {
 		return w.proven && !w.letGo && w.killed == notKilled && (w.state == StateReady || w.state == StateStandby)
-	})
+	}))
 }
 
 // adopt makes an edition the one that workers are started from.
@@ -109,6 +124,7 @@ func (p *pool) goOnTrying(ctx context.Context) {
 	now := time.Now()
 	w := p.trial.worker
 	switch {
+	case len(p.places) == 0: // it goes on when there is to be a worker again
 	case w == nil:
 		if !p.works() {
 			p.accept()
@@ -116,15 +132,22 @@ func (p *pool) goOnTrying(ctx context.Context) {
 			p.trial.worker = pl.worker
 		}
 	case w.proc == nil:
-	case p.isReplacing(w) && p.trial.until.IsZero():
-		p.trial.until = now.Add(trialPatience)
-		w.movesAt = p.trial.until
-	case p.isReplacing(w) && !now.Before(p.trial.until):
-		p.reject(fmt.Errorf("its first worker was not registered with a job server within %v", trialPatience))
-		p.comeBack(ctx, w)
-	case !p.isReplacing(w) && w.proven:
+	case p.isReplacing(w) || p.isMute(w):
+		if p.trial.until.IsZero() {
+			p.trial.until = now.Add(trialPatience)
+		} else if !now.Before(p.trial.until) {
+			p.reject(fmt.Errorf("its first worker was not registered with a job server within %v", trialPatience))
+			p.comeBack(ctx, w)
+		}
+	case w.proven:
 		p.accept()
 	}
+}
+
+// isMute tells whether a worker is registered with no job server though it reaches one, or
+// others are.
+func (p *pool) isMute(w *worker) bool {
+	return p.holds() && w.registeredSlots() == 0 && (w.reachesServer() || p.lastingSlots(nil) > 0)
 }
 
 // accept ends a trial that has gone well.
@@ -133,6 +156,9 @@ func (p *pool) accept() {
 	p.trial = nil
 	p.fault = ""
 	p.adopt(t.edition)
+	if p.retry.gaveUp || p.retry.failures > 0 {
+		p.forgetFailures("it was changed")
+	}
 	p.cfg.emit(PoolRolls{Pool: p.plan().Name, Why: t.edition.why, Workers: p.countOutdated()})
 }
 
@@ -145,10 +171,10 @@ func (p *pool) reject(err error) {
 	p.cfg.emit(PoolRollFailed{Pool: p.plan().Name, Why: t.edition.why, Err: err})
 }
 
-// failedTrial tells whether a worker that could not be started, or ended soon, was on
-// trial, which it ends.
+// failedTrial tells whether a worker that could not be started, or ended before it had
+// shown that it can be run, was on trial, which ends with it.
 func (p *pool) failedTrial(w *worker, err error) bool {
-	if p.trial == nil || p.trial.worker != w {
+	if p.trial == nil || p.trial.worker != w || w.proven || p.stopping || isOurs(w.retired) {
 		return false
 	}
 	if tail := lastWords(w); tail != "" {
@@ -200,10 +226,21 @@ func (p *pool) endTrial(ctx context.Context) {
 // comeBack dismisses a worker in favour of the one that it has not replaced yet.
 func (p *pool) comeBack(ctx context.Context, w *worker) {
 	pl := w.place
+	if pl.worker != w {
+		return // it has left the place
+	}
 	pl.worker = nil
 	pl.leaving = append(pl.leaving, w)
 	p.reinstate(pl)
 	p.dismiss(ctx, w, retireReload)
+}
+
+// loseRolling is called when a worker that was to be replaced does not work until then: its
+// place does not wait for one on trial that may never be registered.
+func (p *pool) loseRolling(ctx context.Context, pl *place) {
+	if t := p.trial; t != nil && t.worker != nil && t.worker == pl.worker && t.worker.registeredSlots() == 0 && !p.isReplacing(t.worker) {
+		p.comeBack(ctx, t.worker)
+	}
 }
 
 // reinstate gives a place back to the worker that was to be replaced, if it still works.
@@ -219,7 +256,7 @@ func (p *pool) reinstate(pl *place) {
 
 // isReplacing tells whether a worker has to show that it can take over yet.
 func (p *pool) isReplacing(w *worker) bool {
-	return slices.ContainsFunc(w.place.leaving, func(old *worker) bool { return old.rolls })
+	return w.place.worker == w && slices.ContainsFunc(w.place.leaving, func(old *worker) bool { return old.rolls })
 }
 
 // trialPlace is the place whose worker the first of a new edition is to replace: one that
@@ -227,8 +264,8 @@ func (p *pool) isReplacing(w *worker) bool {
 func (p *pool) trialPlace() *place {
 	var best *place
 	for _, pl := range p.places {
-		if w := pl.worker; w == nil || !p.replaceable(w) {
-			continue
+		if w := pl.worker; w == nil || !p.replaceable(w) || w.open == 0 {
+			continue // it may be being waited for
 		}
 		if best == nil || p.worth(pl) < p.worth(best) {
 			best = pl
@@ -267,10 +304,15 @@ func (p *pool) busyFor(w *worker) (oldest time.Duration) {
 // mayReplace tells whether a worker may be replaced now: some are still being, or have a
 // last job, or starts fail.
 func (p *pool) mayReplace(now time.Time) bool {
-	if p.retry.gaveUp || p.probing() || p.retry.failures > 0 && now.Before(p.retry.at) || p.nextOutdated() == nil {
+	if p.retry.gaveUp || p.probing() || p.startsWait(now) || p.nextOutdated() == nil {
 		return false
 	}
-	replacing, leaving := 0, 0
+	replacing, leaving := p.replacing()
+	return replacing < max(1, p.plan().ReloadBatch) && leaving < leaversOf(p.plan())
+}
+
+// replacing counts the workers that are being replaced, and those that leave otherwise.
+func (p *pool) replacing() (replacing, leaving int) {
 	for _, pl := range p.places {
 		for _, w := range pl.leaving {
 			if w.rolls {
@@ -280,7 +322,17 @@ func (p *pool) mayReplace(now time.Time) bool {
 			}
 		}
 	}
-	return replacing < max(1, p.plan().ReloadBatch) && leaving < leaversOf(p.plan())
+	return replacing, leaving
+}
+
+// enlarge replaces a worker by one that has as many slots as its place.
+func (p *pool) enlarge(ctx context.Context, w *worker) {
+	if replacing, _ := p.replacing(); replacing >= max(1, p.plan().ReloadBatch) || p.trial != nil || p.isReplacing(w) || !p.replaceable(w) {
+		return
+	}
+	if !p.startsWait(time.Now()) && !p.retry.gaveUp && !p.probing() {
+		p.replace(ctx, w.place, p.edition)
+	}
 }
 
 // replace starts the successor of a worker that goes on until that can take over.
@@ -305,6 +357,8 @@ func (p *pool) takesOver(successor, w *worker) bool {
 		return false
 	case !p.holds():
 		return true
+	case w.registeredSlots() > 0 && p.isBeingLaid(time.Now()) && p.registeredBeside(w) < p.plan().Slots:
+		return false // others have to have some of its slots first
 	}
 	all, some := true, !w.reachesServer()
 	for i := range w.slots[:w.used] {
@@ -316,15 +370,24 @@ func (p *pool) takesOver(successor, w *worker) bool {
 			}
 		}
 	}
-	return all && some && w.reachesServer() || some && successor.waited
+	return all && some && w.reachesServer() || some && successor.waited && successor.hold != workerpb.Hold_HOLD_CONNECTED
 }
 
-// nextRoll finds the moment at which a replacement that waits may begin.
+// nextRoll finds the moment at which a replacement that waits may begin, or a trial is over.
 func (p *pool) nextRoll(next *time.Time) {
-	if len(p.old) > 0 && p.retry.failures > 0 && time.Now().Before(p.retry.at) {
+	if p.startsWait(time.Now()) {
 		sooner(next, p.retry.at)
 	}
+	if p.isBeingLaid(time.Now()) {
+		sooner(next, p.laid.Add(takeOverPatience))
+	}
+	if t := p.trial; t != nil && time.Now().Before(t.until) {
+		sooner(next, t.until)
+	}
 }
+
+// startsWait tells whether starts have failed, and the next one is to be later.
+func (p *pool) startsWait(now time.Time) bool { return p.retry.failures > 0 && now.Before(p.retry.at) }
 
 func (p *pool) countOutdated() int {
 	n := 0

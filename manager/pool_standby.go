@@ -108,7 +108,7 @@ func (p *pool) fit(ctx context.Context, w *worker) {
 	if w.size() <= w.place.slots {
 		return // sync gives it more
 	}
-	p.shrink(w)
+	p.shrink(w, w.place.slots)
 	list := p.slotList(w)
 	p.inTurn(ctx, w, func(ctx context.Context) error {
 		return w.proc.Set(ctx, &workerpb.Settings{Slots: list})
@@ -138,7 +138,7 @@ func (p *pool) handOver(ctx context.Context) {
 			break
 		}
 		sums.registered += w.size()
-		if !p.release(ctx, w, &sums) {
+		if sums.taking+w.size() > p.plan().Slots || !p.release(ctx, w, &sums) { // those of its slots that may not take jobs yet are to be registered too
 			w.hold = workerpb.Hold_HOLD_REGISTERED
 			p.tellHold(ctx, w, w.hold, w.size())
 		}
@@ -189,17 +189,18 @@ func (p *pool) sums() (sums slotSums) {
 	return sums
 }
 
-// taking counts the slots that may take jobs, or whose last job has not ended. A worker
-// that leaves because something is wrong with it takes none, and is not waited for.
-func (w *worker) taking() int {
+// taking counts the slots that may take jobs, or whose last job has not ended, also where
+// they were taken from the worker. One that leaves because something is wrong with it takes
+// none, and is not waited for.
+func (w *worker) taking() (n int) {
+	from := 0
 	switch {
 	case w.state != StateDraining:
-		return w.open
+		n, from = w.open, w.used
 	case !w.rests:
 		return 0
 	}
-	n := 0
-	for _, s := range w.slots[:w.used] {
+	for _, s := range w.slots[from:] {
 		if !s.rested {
 			n++
 		}
@@ -223,6 +224,7 @@ func (p *pool) release(ctx context.Context, w *worker, sums *slotSums) bool {
 // tellHold tells a worker how far its first n slots may go.
 func (p *pool) tellHold(ctx context.Context, w *worker, hold workerpb.Hold, n int) {
 	w.patience, w.waited = time.Now().Add(handOverPatience), false
+	w.partly = n < w.size()
 	slots := uint32(n) //nolint:gosec // a number of slots
 	if n == w.size() {
 		slots = 0
@@ -263,11 +265,11 @@ func (w *worker) telling() bool { return len(w.calls) > 0 }
 // be: their functions are not performed, and are not to look as if they were.
 func (p *pool) letGo(ctx context.Context) {
 	for _, pl := range append(p.places, p.bench) {
-		for _, w := range pl.leaving {
+		for i, w := range pl.leaving {
 			switch {
 			case w.rolls && p.takesOver(pl.worker, w):
 				p.dismiss(ctx, w, retireReload)
-			case w.rests && !w.letGo && (pl == p.bench || p.replaced(w, pl.worker)):
+			case w.rests && !w.letGo && (pl == p.bench || p.replaced(w, pl.worker) || coveredBy(pl.leaving[i+1:], w)):
 				p.drainRested(ctx, w)
 			}
 		}
@@ -284,9 +286,14 @@ func (p *pool) replaced(w, successor *worker) bool {
 		return p.retry.failures > 0
 	case !p.holds():
 		return true
-	case successor.waited:
+	case successor.waited && successor.hold != workerpb.Hold_HOLD_CONNECTED: // it may register, and cannot
 		return true
 	}
+	return covers(successor, w)
+}
+
+// covers tells whether a worker is registered wherever another is connected.
+func covers(successor, w *worker) bool {
 	for i := range w.slots[:w.used] {
 		for server := range w.slots[i].connected {
 			if i >= successor.size() || !successor.slots[i].connected[server] {
@@ -295,6 +302,14 @@ func (p *pool) replaced(w, successor *worker) bool {
 		}
 	}
 	return true
+}
+
+// coveredBy tells whether a worker is not missed because of one that has retired after it
+// and is registered still.
+func coveredBy(later []*worker, w *worker) bool {
+	return slices.ContainsFunc(later, func(other *worker) bool {
+		return other.rests && !other.letGo && !other.left && covers(other, w)
+	})
 }
 
 // longLastJob tells whether a worker that was let go is still there because of its last

@@ -177,18 +177,38 @@ func namesOf(functions []*workerpb.Function) (names []string) {
 // syncSlots finds whether a worker has another number of slots than its place. One that
 // cannot be given more is replaced.
 func (p *pool) syncSlots(ctx context.Context, w *worker, s *workerpb.Settings) {
-	if w.state == StateDraining || w.place.worker != w || w.place == p.bench || w.size() == w.place.slots || slices.Contains(p.removed, w.place) {
+	if w.state == StateDraining || w.place == p.bench || w.size() == w.place.slots || slices.Contains(p.removed, w.place) {
 		return
 	}
+	if w.place.worker != w && (!w.rolls || w.size() < w.place.slots) {
+		return // its successor will have them
+	}
 	if w.size() > w.place.slots {
-		p.shrink(w)
-	} else if !p.grow(w) {
-		if !p.isReplacing(w) {
-			p.replace(ctx, w.place, p.edition)
+		most := w.size()
+		if w.registeredSlots() > 0 && p.isBeingLaid(time.Now()) { // others are to be registered first
+			most = max(0, p.lastingSlots(w)-p.plan().Slots)
 		}
+		if most == 0 {
+			return
+		}
+		p.shrink(w, max(w.place.slots, w.size()-most))
+		s.Slots = p.slotList(w)
+		return
+	}
+	room := p.plan().Slots - p.sums().taking
+	switch {
+	case room <= 0 && !p.removedStay():
+		return // until others rest
+	case room <= 0, !p.grow(w, min(w.place.slots, w.size()+room)):
+		p.enlarge(ctx, w)
 		return
 	}
 	s.Slots = p.slotList(w)
+}
+
+// removedStay tells whether workers without a place go on because they would be missed.
+func (p *pool) removedStay() bool {
+	return slices.ContainsFunc(p.removed, func(pl *place) bool { return pl.worker != nil && !pl.worker.letGo })
 }
 
 // syncServers finds which job servers a worker is to be told of: those that it is to leave
@@ -208,6 +228,7 @@ func (p *pool) syncServers(w *worker, want *assignment, s *workerpb.Settings) {
 	switch {
 	case len(union) == len(want.servers) || !w.moved.IsZero() && p.mayMove(w, want.servers, now):
 		w.servers, w.moved = want.servers, time.Time{}
+		p.leaveServers(w)
 	case slices.Equal(w.servers, union):
 		return
 	default:
@@ -215,6 +236,19 @@ func (p *pool) syncServers(w *worker, want *assignment, s *workerpb.Settings) {
 		w.movesAt = now.Add(serverPatience)
 	}
 	s.Servers = &workerpb.ServerList{Servers: serverList(w.servers)}
+}
+
+// leaveServers forgets what slots are connected to that a worker is to leave: it does not
+// tell of these any more.
+func (p *pool) leaveServers(w *worker) {
+	for _, s := range w.slots {
+		for server := range s.connected {
+			if !w.isToldOf(server) {
+				delete(s.connected, server)
+				p.cfg.reach.leave(server)
+			}
+		}
+	}
 }
 
 // mayMove tells whether a worker may leave the servers that it is not to have any more, or

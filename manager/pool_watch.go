@@ -175,6 +175,9 @@ func (p *pool) inHand(w *worker) []recordedJob {
 // look late.
 func (p *pool) still(w *worker, jobs []recordedJob) []recordedJob {
 	return slices.DeleteFunc(jobs, func(j recordedJob) bool {
+		if w.records == nil { // it has ended
+			return true
+		}
 		s := w.table.read(w.records[j.slot])
 		return s.Torn || !s.Busy || s.Begun != j.begun || s.Start != j.start
 	})

@@ -51,6 +51,7 @@ type worker struct {
 
 	hold     workerpb.Hold                 // how far it was told that it may go
 	open     int                           // how many of its slots may take jobs
+	partly   bool                          // not all slots had the same hold when it was told last
 	calls    []func(context.Context) error // that have to arrive in order; the first is being made
 	patience time.Time                     // when others wait no more for it to be registered; zero: it is over, or has not begun
 	waited   bool                          // it is over
@@ -102,7 +103,7 @@ func (p *pool) launch(ctx context.Context, pl *place, from *edition, records []i
 		used: pl.slots, edition: from, told: from.assigned, servers: from.assigned.servers, table: p.records,
 	}
 	w.open = w.size()
-	if p.holds() && (pl == p.bench || p.handingOver()) {
+	if p.holds() && (pl == p.bench || p.handingOver() || p.sums().taking+w.size() > p.plan().Slots) {
 		w.hold, w.open = workerpb.Hold_HOLD_CONNECTED, 0
 	}
 	pl.worker = w
