@@ -178,8 +178,12 @@ func (e JobSlow) log(log zerolog.Logger) {
 // What a reload does is said at every verbosity.
 func (e PoolRolls) log(log zerolog.Logger) {
 	log = always(log)
+	message := "first new worker works, the others follow"
+	if e.Workers == 0 {
+		message = "new worker works"
+	}
 	log.Info().Func(who(e)).Int(logging.FieldWorkers, e.Workers).Str(logging.FieldReason, strings.Join(e.Why, ", ")).
-		Msg("first new worker works, the others follow")
+		Msg(message)
 }
 
 func (e PoolRollFailed) log(log zerolog.Logger) {
