@@ -137,7 +137,7 @@ func TestPHPFleet(t *testing.T) {
 		t.Errorf("programs %s", got)
 	}
 	f.stop()
-	if len(php.opened) != 1 || !filepath.IsAbs(php.opened[0]) || php.closed != 1 {
+	if len(php.opened) != 1 || !filepath.IsAbs(php.opened[0]) || php.closed != 2 { // the generation, then the host
 		t.Errorf("opened %v, closed %d times", php.opened, php.closed)
 	}
 	for _, r := range php.requests {
