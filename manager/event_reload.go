@@ -38,6 +38,13 @@ type Reloaded struct {
 	Changes int    // pools
 }
 
+// ChangedByHand says that an operator has scaled, paused, drained or resumed something. Who it
+// was is known to the control socket.
+type ChangedByHand struct {
+	Action string   // "scale", "pause", "drain" or "resume"
+	Names  []string // functions, or shared pools
+}
+
 // ConfigRefused says that the config has errors by now, and the one before holds.
 type ConfigRefused struct{ Problems []config.Problem }
 
@@ -103,6 +110,9 @@ func (PoolChanged) Name() string { return "pool_changed" }
 func (Reloaded) Name() string { return "reloaded" }
 
 // Name implements Event.
+func (ChangedByHand) Name() string { return "changed_by_hand" }
+
+// Name implements Event.
 func (ConfigRefused) Name() string { return "config_refused" }
 
 // Name implements Event.
@@ -136,6 +146,15 @@ func (e PoolChanged) About() About { return About{Pool: e.Pool}.because(strings.
 
 // About implements Event.
 func (e Reloaded) About() About { return About{}.because(e.Reason) }
+
+// About implements Event.
+func (e ChangedByHand) About() About {
+	a := About{}.because(e.Action)
+	if len(e.Names) == 1 {
+		a.Function = e.Names[0]
+	}
+	return a
+}
 
 // About implements Event.
 func (e ConfigRefused) About() About {
@@ -199,6 +218,11 @@ func (e PoolChanged) log(log zerolog.Logger) {
 func (e Reloaded) log(log zerolog.Logger) {
 	log = always(log)
 	log.Info().Str(logging.FieldReason, e.Reason).Int(logging.FieldPools, e.Changes).Msg("reloaded")
+}
+
+// It is logged with who did it by the control socket.
+func (e ChangedByHand) log(log zerolog.Logger) {
+	log.Debug().Str(logging.FieldReason, e.Action).Str(logging.FieldDetail, strings.Join(e.Names, ", ")).Msg("changed by hand")
 }
 
 func (e ConfigRefused) log(log zerolog.Logger) {

@@ -69,6 +69,7 @@ func everyEvent() []Event {
 		PoolRollFailed{},
 		PoolChanged{},
 		Reloaded{},
+		ChangedByHand{Names: []string{"a"}},
 		ConfigRefused{},
 		ConfigAccepted{},
 		ProblemGone{},

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,17 +16,20 @@ import (
 type program struct {
 	path   string
 	source string // of which path is a private copy; empty if it is none
+	name   string // what path is for people; empty if it says so itself
 	args   []string
 	env    []string
 }
 
 // shown is the path of the program for people.
 func (p program) shown() string {
-	if p.source != "" {
-		return p.source
-	}
-	return p.path
+	return cmp.Or(p.source, p.name, p.path)
 }
+
+// ownBinary leads a process that is being started to the binary that its parent runs,
+// whatever has taken the place of that on disk: workers of executables are of the
+// manager's own version, during an upgrade too.
+const ownBinary = "/proc/self/exe"
 
 // starter starts a worker and returns when it has said hello.
 type starter func(context.Context, host.Launch) (process, error)
@@ -54,7 +58,10 @@ func (a *assembly) edition(plan *PoolPlan) (*edition, error) {
 			e.program.path, e.program.source = plan.Run, plan.Program
 		}
 	case KindExec:
-		e.program = program{path: m.cfg.Self, args: []string{ExecArg}, env: m.env}
+		e.program = program{path: ownBinary, name: m.cfg.Self, args: []string{ExecArg}, env: m.env}
+		if m.ownSelf {
+			e.program.path = m.cfg.Self
+		}
 		if plan.KeepGroup {
 			e.program.args = append(e.program.args, ExecKeepGroupArg)
 		}

@@ -106,6 +106,7 @@ type Manager struct {
 	reach    *servers
 	events   *stream
 	gate     gate
+	ownSelf  bool         // Config.Self is another binary than that of this process
 	tables   atomic.Int64 // of job records so far
 	controls *controls
 	keeper   *keeper // nil before Start, and if no state is kept; guarded by mu
@@ -135,12 +136,13 @@ type Manager struct {
 // behind, and makes its runtime directory. No worker is started. A manager has to
 // be stopped.
 func New(cfg Config) (*Manager, error) {
+	ownSelf := cfg.Self != ""
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	m := &Manager{
-		cfg: cfg, env: workerEnv(cfg.Env), ledger: newLedger(maxSuspects),
+		cfg: cfg, ownSelf: ownSelf, env: workerEnv(cfg.Env), ledger: newLedger(maxSuspects),
 		events:   newStream(cfg.Logger, cfg.OnEvent, pastEvents),
 		stopping: make(chan struct{}), stopped: make(chan struct{}), reloads: newTurn(), readings: newTurn(),
 	}

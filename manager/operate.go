@@ -116,7 +116,7 @@ func (m *Manager) Scale(ctx context.Context, scalings []Scaling) error {
 	for _, s := range scalings {
 		slots[s.Function] = s.Slots
 	}
-	err := m.byHand(ctx, "scale", func() bool { return m.controls.setScales(slots) })
+	err := m.byHand(ctx, ChangedByHand{Action: "scale", Names: slices.Sorted(maps.Keys(slots))}, func() bool { return m.controls.setScales(slots) })
 	if err != nil {
 		return fmt.Errorf("scale %s: %w", strings.Join(slices.Sorted(maps.Keys(slots)), ", "), err)
 	}
@@ -148,7 +148,7 @@ func (m *Manager) Pause(ctx context.Context, function string) error {
 			return fmt.Errorf("pause %s: %w", function, ErrStandalone)
 		}
 	}
-	if err := m.byHand(ctx, "pause", func() bool { return m.controls.setPaused(function) }); err != nil {
+	if err := m.byHand(ctx, ChangedByHand{Action: "pause", Names: []string{function}}, func() bool { return m.controls.setPaused(function) }); err != nil {
 		return fmt.Errorf("pause %s: %w", function, err)
 	}
 	return m.toldAll(ctx, function)
@@ -160,7 +160,7 @@ func (m *Manager) Drain(ctx context.Context, function string) error {
 	if len(m.poolsFor(function)) == 0 {
 		return fmt.Errorf("drain %s: %w", function, m.orNotRunning(ErrNoPool))
 	}
-	if err := m.byHand(ctx, "drain", func() bool { return m.controls.setDrained(function) }); err != nil {
+	if err := m.byHand(ctx, ChangedByHand{Action: "drain", Names: []string{function}}, func() bool { return m.controls.setDrained(function) }); err != nil {
 		return fmt.Errorf("drain %s: %w", function, err)
 	}
 	return nil
@@ -171,7 +171,7 @@ func (m *Manager) Resume(ctx context.Context, function string) error {
 	if len(m.poolsFor(function)) == 0 && !slices.Contains(m.paused(), function) {
 		return fmt.Errorf("resume %s: %w", function, m.orNotRunning(ErrNoPool))
 	}
-	if err := m.byHand(ctx, "resume", func() bool {
+	if err := m.byHand(ctx, ChangedByHand{Action: "resume", Names: []string{function}}, func() bool {
 		m.controls.release(function)
 		return true
 	}); err != nil {
@@ -181,7 +181,7 @@ func (m *Manager) Resume(ctx context.Context, function string) error {
 }
 
 // byHand changes what is set by hand, and then the fleet: config and programs are as they were found last.
-func (m *Manager) byHand(ctx context.Context, reason string, set func() bool) error {
+func (m *Manager) byHand(ctx context.Context, told ChangedByHand, set func() bool) error {
 	ctx, cancel := m.untilStop(ctx)
 	defer cancel()
 	if err := m.reloads.enter(ctx, m.stopping); err != nil {
@@ -205,9 +205,7 @@ func (m *Manager) byHand(ctx context.Context, reason string, set func() bool) er
 		return notRunning(err)
 	}
 	m.note(f, len(changes) > 0)
-	if len(changes) > 0 {
-		m.emit(Reloaded{Reason: reason, Changes: len(changes)})
-	}
+	m.emit(told)
 	return nil
 }
 
