@@ -85,27 +85,55 @@ func (r *recorder) every(pause time.Duration, do func()) {
 	}
 }
 
-// count asks the servers, in the order in which they were added.
+// count asks the servers one after another, and then again in that order: a worker that goes
+// from one to another between the answers is seen where it was or where it is.
 func (r *recorder) count() {
 	r.mu.Lock()
 	admins := slices.Clone(r.admins)
 	r.mu.Unlock()
 	c := count{at: time.Now(), workers: map[string]int{}}
+	first, ok := r.ask(admins)
+	if !ok {
+		return
+	}
+	again := first
+	if len(admins) > 1 {
+		if again, ok = r.ask(admins); !ok {
+			return
+		}
+	}
+	for i := range admins {
+		for function, n := range first[i] {
+			c.workers[function] += max(n, again[i][function])
+		}
+		for function, n := range again[i] {
+			if _, known := first[i][function]; !known {
+				c.workers[function] += n
+			}
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.counted = append(r.counted, c)
+}
+
+// ask asks each server how many workers are registered with it.
+func (r *recorder) ask(admins []*gearclient.Admin) (workers []map[string]int, ok bool) {
 	for _, admin := range admins {
 		ctx, cancel := context.WithTimeout(context.Background(), testutil.Patience)
 		list, err := admin.Status(ctx)
 		cancel()
 		if err != nil {
 			r.tb.Errorf("ask gearmand for its status: %v", err)
-			return
+			return nil, false
 		}
+		at := map[string]int{}
 		for _, s := range list {
-			c.workers[s.Function] += s.Workers
+			at[s.Function] = s.Workers
 		}
+		workers = append(workers, at)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.counted = append(r.counted, c)
+	return workers, true
 }
 
 // stop ends it. It may be called again.
