@@ -32,6 +32,7 @@ const (
 // belongs to the slot's goroutine.
 type link struct {
 	server string
+	since  uint64 // when the server was added, see settings; this one has been told of
 	number uint64 // of the connection or try, to tell late events from current ones
 	state  linkState
 	conn   *workerConn        // nil while down

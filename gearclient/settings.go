@@ -4,11 +4,26 @@ package gearclient
 // a slot takes them over where that is safe.
 type settings struct {
 	servers   []string
-	functions []string // in the order in which they are sent: lowest priority first
-	holds     []Hold   // of the first slots
-	hold      Hold     // of all others
-	rest      bool     // no slot takes jobs
-	maxData   int64    // bytes of a workload or result
+	since     map[string]uint64 // number of the change with which each server was added last; never changed
+	changes   uint64            // of the servers
+	functions []string          // in the order in which they are sent: lowest priority first
+	holds     []Hold            // of the first slots
+	hold      Hold              // of all others
+	rest      bool              // no slot takes jobs
+	maxData   int64             // bytes of a workload or result
+}
+
+// setServers replaces the servers.
+func (s *settings) setServers(servers []string) {
+	s.changes++
+	since := make(map[string]uint64, len(servers))
+	for _, server := range servers {
+		since[server] = s.changes
+		if before, stays := s.since[server]; stays {
+			since[server] = before
+		}
+	}
+	s.servers, s.since = servers, since
 }
 
 // holdOf is the hold of a slot.

@@ -150,10 +150,14 @@ func (s *slot) apply(ctx context.Context) {
 func (s *slot) applyServers(ctx context.Context) {
 	for _, l := range s.links {
 		l.leaving = l.leaving || !slices.Contains(s.known.servers, l.server)
+		if since := s.known.since[l.server]; !l.leaving && since != l.since {
+			l.since = since
+			s.wantedAgain(l)
+		}
 	}
 	for _, addr := range s.known.servers {
 		if !slices.ContainsFunc(s.links, func(l *link) bool { return l.server == addr && !l.leaving }) {
-			l := &link{server: addr}
+			l := &link{server: addr, since: s.known.since[addr]}
 			s.links = append(s.links, l)
 			s.startConnecting(ctx, l, 0)
 		}

@@ -18,7 +18,7 @@ var errUnasked = errors.New("assigned a job that was not asked for")
 // startConnecting begins to connect l after a delay.
 func (s *slot) startConnecting(ctx context.Context, l *link, delay time.Duration) {
 	s.numbers++
-	*l = link{server: l.server, number: s.numbers, tries: l.tries, problem: l.problem}
+	*l = link{server: l.server, since: l.since, number: s.numbers, tries: l.tries, problem: l.problem}
 	ctx, l.stop = context.WithCancel(ctx)
 	c := connecting{link: l, number: l.number, server: l.server, clientID: s.worker.cfg.ClientID(s.number), delay: delay}
 	if now := s.worker.settings.Load(); now.holdOf(s.number) != HoldConnected { // s.known may be older: it is what all links have
@@ -54,6 +54,16 @@ func (s *slot) echoed(l *link) {
 	if l.conn.echoing.CompareAndSwap(true, false) {
 		s.worker.cfg.Events.Ready(s.number, l.server, true)
 	}
+}
+
+// wantedAgain tells anew of a link to a server that was no longer wanted for a while in
+// which the slot did not come by: whoever said so expects no less.
+func (s *slot) wantedAgain(l *link) {
+	if l.state == linkDown {
+		l.problem = "" // so that the next failure is told
+		return
+	}
+	s.worker.cfg.Events.Ready(s.number, l.server, l.declared && !l.conn.echoing.Load())
 }
 
 // lose closes a connection that is broken and begins to connect anew.

@@ -153,8 +153,9 @@ func (w *Worker) SetFunctions(functions []string) error {
 // ones are left by each slot when it has no job in hand, as it leaves after Drain, but
 // beside its work for the others: one that does not answer holds up nothing. A server
 // that comes back while it is being left is connected anew. What stays is left alone.
-// There are no events of a server that is left but Undelivered. It does not block. An
-// address that cannot be one is an error, and changes nothing.
+// There are no events of a server that is left but Undelivered. One that is wanted again
+// before a slot has come to leave it is kept, and Ready tells of it once more. It does
+// not block. An address that cannot be one is an error, and changes nothing.
 func (w *Worker) SetServers(servers []string) error {
 	list := make([]string, 0, len(servers))
 	for _, addr := range servers {
@@ -166,7 +167,7 @@ func (w *Worker) SetServers(servers []string) error {
 			list = append(list, full)
 		}
 	}
-	w.update(func(s *settings) { s.servers = list })
+	w.update(func(s *settings) { s.setServers(list) })
 	return nil
 }
 

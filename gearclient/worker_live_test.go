@@ -346,3 +346,35 @@ func TestNewSlotsHoldAsTheOthers(t *testing.T) {
 	receive(t, ready, true, 1)
 	want(6)
 }
+
+// TestServerIsWantedAgain tells of a server that a slot has kept, since it was left and
+// wanted again while the slot had a job in hand.
+func TestServerIsWantedAgain(t *testing.T) {
+	t.Parallel()
+	started, goOn, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	s := geartest.Start(t, workerConn(
+		grabs, assigns("H:t:1", "abc"), geartest.Expect(wire.WorkComplete, "H:t:1", "cba"),
+		grabs, noJob, sleeps, geartest.Signal(over), rests(),
+	))
+	ready := make(chan bool, 10)
+	w := startWorker(t, gearclient.WorkerConfig{
+		Servers: []string{s.Addr()},
+		Handler: func(ctx context.Context, job *gearclient.Job) gearclient.Result {
+			close(started)
+			<-goOn
+			return backwards(ctx, job)
+		},
+		Events: gearclient.WorkerEvents{Ready: func(_ int, _ string, registered bool) { ready <- registered }},
+	})
+	testutil.Receive(t, "the job", started)
+	receive(t, ready, true, 1)
+	set(t, w.SetServers(nil))
+	set(t, w.SetServers([]string{s.Addr()}))
+	set(t, w.SetServers([]string{s.Addr()})) // stays: nothing is told
+	close(goOn)
+	testutil.Receive(t, "the script", over)
+	receive(t, ready, true, 1)
+	if n := len(ready); n != 0 {
+		t.Errorf("told %d times more", n)
+	}
+}
