@@ -1439,6 +1439,9 @@ final class Worker
             if ($link->last) { // it is wanted again
                 $link->last = false;
                 $link->due = \hrtime(true) + self::SILENCE;
+                if ($link->state === Link::ASKED) {
+                    $this->tellReady($link); // as of one that has been connected anew
+                }
             }
         }
     }
