@@ -17,7 +17,7 @@ type hand struct {
 	index          int  // of its record; -1: it has none
 	record         *jobrecord.Record
 	limit          time.Duration // after which it counts as slow; 0: never
-	took           time.Duration // only known if there is such a limit
+	took           time.Duration // of the handler; only known if there is such a limit, or jobs are logged
 }
 
 // is reports whether the hand is about this job.

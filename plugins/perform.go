@@ -72,10 +72,10 @@ func (p *performer) perform(ctx context.Context, gj *gearclient.Job) gearclient.
 	return p.result(t, data, err)
 }
 
-// timed runs the handler, and notes for how long if its function has a limit beyond
-// which a job is slow.
+// timed runs the handler, and notes for how long if somebody wants to know: its function
+// has a limit beyond which a job is slow, or jobs are logged.
 func (p *performer) timed(ctx context.Context, handler Handler, t *task, hand *hand) ([]byte, error) {
-	if hand.limit = slow(t.f); hand.limit == 0 {
+	if hand.limit = slow(t.f); hand.limit == 0 && !logsJobs(p.assigned.Load().verbosity) {
 		return p.call(ctx, handler, t)
 	}
 	began := time.Now()
@@ -102,18 +102,18 @@ func recordOf(a *assignment, t *task) jobrecord.Job {
 // jobDone is told when the answer of a job is out.
 func (p *performer) jobDone(job *gearclient.Job, r gearclient.Result, err error) {
 	a := p.assigned.Load()
-	p.account(job, r)
+	took := p.account(job, r)
 	p.count(a, &p.over)
 	if logsJobs(a.verbosity) {
-		p.logJob(job, r, err)
+		p.logJob(job, r, took, err)
 	}
 	p.checkMemory(a)
 	p.rest.jobDone()
 }
 
 // account counts a job that is over, and takes it out of its slot's hand. One that was
-// given back is none.
-func (p *performer) account(job *gearclient.Job, r gearclient.Result) {
+// given back is none. It returns for how long its handler ran, or 0 if that is not known.
+func (p *performer) account(job *gearclient.Job, r gearclient.Result) time.Duration {
 	hand := p.hands.of(job)
 	if hand == nil || !hand.busy { // it was answered without the handler
 		hand = p.take(job, jobrecord.Hash(job.Function(), job.Unique(), job.Workload()))
@@ -123,7 +123,7 @@ func (p *performer) account(job *gearclient.Job, r gearclient.Result) {
 		if hand.record != nil {
 			hand.record.Drop()
 		}
-		return
+		return hand.took
 	}
 	failed := r.Outcome != gearclient.Completed
 	if hand.record != nil {
@@ -134,22 +134,26 @@ func (p *performer) account(job *gearclient.Job, r gearclient.Result) {
 		p.failed.Add(1)
 	}
 	p.tellSlow(job, hand, failed)
+	return hand.took
 }
 
 // logJob logs a job that is over.
-func (p *performer) logJob(job *gearclient.Job, r gearclient.Result, err error) {
+func (p *performer) logJob(job *gearclient.Job, r gearclient.Result, took time.Duration, err error) {
 	log := p.log.forJob(job.Function(), job.Handle())
 	switch {
 	case err != nil:
 		log.Warn("job was not answered", "error", err)
 	case r.Outcome == gearclient.Completed:
-		log.Info("job done", "bytes_in", len(job.Workload()), "bytes_out", len(r.Data))
+		log.Info("job done", "bytes_in", len(job.Workload()), "bytes_out", len(r.Data), "took_ms", milliseconds(took))
 	case r.Outcome == gearclient.Raised:
-		log.Info("job failed", "error", string(r.Data[:min(len(r.Data), 256)]))
+		log.Info("job failed", "error", string(r.Data[:min(len(r.Data), 256)]), "took_ms", milliseconds(took))
 	default:
 		log.Info("job given back")
 	}
 }
+
+// milliseconds puts a duration as logs have it, to the microsecond.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // call runs the handler, within the function's timeout if it has one.
 func (p *performer) call(ctx context.Context, h Handler, t *task) ([]byte, error) {

@@ -206,7 +206,10 @@ func TestSet(t *testing.T) {
 	if err != nil || string(got) != "hi" {
 		t.Errorf("%q, %v", got, err)
 	}
-	hears(t, w, (*workerpb.Event).GetLog, func(l *workerpb.Log) bool { return l.GetMessage() == "job done" && l.GetFunction() == "echo" })
+	hears(t, w, (*workerpb.Event).GetLog, func(l *workerpb.Log) bool {
+		return l.GetMessage() == "job done" && l.GetFunction() == "echo" &&
+			slices.Contains(l.GetAttributes(), "took_ms")
+	})
 	for want, s := range map[string]*workerpb.Settings{
 		"at least one slot": {Slots: &workerpb.SlotList{}},
 		"this program":      {Functions: &workerpb.FunctionList{Functions: []*workerpb.Function{{Name: "x"}}}},
