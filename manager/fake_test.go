@@ -373,6 +373,12 @@ func (f *fakeFleet) memory(pid int) int64 {
 func (f *fakeFleet) clock() time.Duration { return time.Hour + time.Since(f.begun) }
 
 func (f *fakeFleet) start(ctx context.Context, launch host.Launch) (process, error) {
+	return f.startAs(ctx, launch, f.prepare)
+}
+
+// startAs starts a fake worker that prepare, which may be nil, is called with before it
+// runs.
+func (f *fakeFleet) startAs(ctx context.Context, launch host.Launch, prepare func(*fakeWorker) error) (process, error) {
 	w := &fakeWorker{
 		fleet: f, name: launch.Name, request: launch.Request(),
 		events: make(chan *workerpb.Event, 16), done: make(chan struct{}),
@@ -381,8 +387,8 @@ func (f *fakeFleet) start(ctx context.Context, launch host.Launch) (process, err
 	w.pid = 1000 + len(f.tries)
 	f.tries = append(f.tries, time.Since(f.begun))
 	f.mu.Unlock()
-	if f.prepare != nil {
-		if err := f.prepare(w); err != nil {
+	if prepare != nil {
+		if err := prepare(w); err != nil {
 			return nil, err
 		}
 	}

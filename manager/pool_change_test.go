@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -9,29 +10,45 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gearman-manager/gearman-manager/plugins/host"
 	"github.com/gearman-manager/gearman-manager/plugins/workerpb"
 	"github.com/gearman-manager/gearman-manager/supervisor"
 )
 
 // change changes the pool as a reload does.
-func (f *fakeFleet) change(change func(*PoolPlan), roll bool) *edition {
+func (f *fakeFleet) change(change func(*PoolPlan), roll bool) {
+	var code starter
+	if roll {
+		code = f.start
+	}
+	f.changeTo(change, code)
+}
+
+// roll has the workers replaced by those of other code, which prepare is called with.
+func (f *fakeFleet) roll(hash string, prepare func(*fakeWorker) error) {
+	f.changeTo(func(p *PoolPlan) { p.Hash = hash }, func(ctx context.Context, launch host.Launch) (process, error) {
+		return f.startAs(ctx, launch, prepare)
+	})
+}
+
+// changeTo changes the pool. Code is nil where the workers need not be replaced.
+func (f *fakeFleet) changeTo(change func(*PoolPlan), code starter) {
 	plan := *f.pool.plan()
 	change(&plan)
 	plan.Workers = (plan.Slots + plan.Concurrency - 1) / max(plan.Concurrency, 1)
 	c := poolChange{plan: &plan, servers: f.pool.edition.assigned.servers}
-	if roll {
+	if code != nil {
 		c.fresh = f.edition(&plan, c.servers)
-		c.fresh.why = []string{"new code"}
+		c.fresh.start, c.fresh.why = code, []string{"new code"}
 	}
 	ask(f.pool, func() bool { f.pool.change(f.t.Context(), c); return true })
 	synctest.Wait()
-	return c.fresh
 }
 
-// pids of the live workers by their state.
-func (f *fakeFleet) pids(state State) (pids []int) {
+// ready are the pids of the workers that are ready.
+func (f *fakeFleet) ready() (pids []int) {
 	for _, w := range f.status().Workers {
-		if w.State == state && w.PID > 0 {
+		if w.State == StateReady && w.PID > 0 {
 			pids = append(pids, w.PID)
 		}
 	}
@@ -43,16 +60,16 @@ func TestCountIsChangedByTheDifference(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 		pass(time.Minute)
-		first := f.pids(StateReady)
+		first := f.ready()
 		f.change(func(p *PoolPlan) { p.Slots = 6 }, false)
-		if got := f.pids(StateReady); len(got) != 6 || !slices.Equal(got[:2], first) {
+		if got := f.ready(); len(got) != 6 || !slices.Equal(got[:2], first) {
 			t.Errorf("workers %v, want 6 with %v", got, first)
 		}
 		f.worker("resize/1").begin("H:a:1")
 		f.worker("resize/1").stayBusy()
 		synctest.Wait()
 		f.change(func(p *PoolPlan) { p.Slots = 1 }, false)
-		if got := f.pids(StateReady); len(got) != 1 || got[0] != f.worker("resize/1").pid {
+		if got := f.ready(); len(got) != 1 || got[0] != f.worker("resize/1").pid {
 			t.Errorf("workers %v, want the busy one", got)
 		}
 		if s := f.status(); s.Slots != 1 || len(s.Workers) != 1 {
@@ -71,7 +88,7 @@ func TestCountIsChangedByTheDifference(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		f.change(func(p *PoolPlan) { p.Slots = 3 }, false)
-		if got := f.pids(StateReady); len(got) != 3 {
+		if got := f.ready(); len(got) != 3 {
 			t.Errorf("workers %v", got)
 		}
 	})
@@ -82,7 +99,7 @@ func TestPoolOutgrowsItsRecords(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(60), nil, func(f *fakeFleet) {
 		f.change(func(p *PoolPlan) { p.Slots = 200 }, false)
-		if got := f.pids(StateReady); len(got) != 200 {
+		if got := f.ready(); len(got) != 200 {
 			t.Fatalf("%d workers", len(got))
 		}
 		tables := map[string]bool{}
@@ -112,16 +129,16 @@ func TestRollWithoutADip(t *testing.T) {
 	}
 	runPool(t, onePlan(4), registered, func(f *fakeFleet) {
 		pass(time.Minute)
-		before := f.pids(StateReady)
+		before := f.ready()
 		f.change(func(p *PoolPlan) { p.Hash = "new" }, true)
 		if s := f.status(); s.Fault != "" || s.Hash != "" {
 			t.Errorf("status during the trial: %+v", s)
 		}
-		if got := f.pids(StateReady); len(got) != 4 || len(intersection(got, before)) != 3 {
+		if got := f.ready(); len(got) != 4 || len(intersection(got, before)) != 3 {
 			t.Errorf("during the trial: %v of %v", got, before)
 		}
 		pass(time.Minute)
-		if got := f.pids(StateReady); len(got) != 4 || len(intersection(got, before)) != 0 {
+		if got := f.ready(); len(got) != 4 || len(intersection(got, before)) != 0 {
 			t.Errorf("after it: %v of %v", got, before)
 		}
 		if s := f.status(); s.Hash != "new" || s.Outdated != 0 {
@@ -179,11 +196,11 @@ func TestRollOfCodeThatDoesNotStart(t *testing.T) {
 	}
 	runPool(t, onePlan(3), prepare, func(f *fakeFleet) {
 		pass(time.Minute)
-		before := f.pids(StateReady)
+		before := f.ready()
 		ask(f.pool, func() bool { broken = true; return true })
 		f.change(func(p *PoolPlan) { p.Hash = "bad" }, true)
 		pass(10 * time.Minute)
-		if got := f.pids(StateReady); !slices.Equal(got, before) {
+		if got := f.ready(); !slices.Equal(got, before) {
 			t.Errorf("workers %v, want %v", got, before)
 		}
 		if s := f.status(); s.Fault == "" || s.Hash == "bad" || s.Failures != 0 {
@@ -195,12 +212,12 @@ func TestRollOfCodeThatDoesNotStart(t *testing.T) {
 		ask(f.pool, func() bool { broken = false; return true })
 		f.worker("resize/1").crash(syscall.SIGKILL) // comes back from what ran
 		pass(time.Second)
-		if s := f.status(); len(f.pids(StateReady)) != 3 || s.Outdated != 0 || s.Fault == "" {
+		if s := f.status(); len(f.ready()) != 3 || s.Outdated != 0 || s.Fault == "" {
 			t.Errorf("status %+v", s)
 		}
 		f.change(func(p *PoolPlan) { p.Hash = "good" }, true)
 		pass(time.Minute)
-		if s := f.status(); s.Fault != "" || s.Hash != "good" || len(intersection(f.pids(StateReady), before)) != 0 {
+		if s := f.status(); s.Fault != "" || s.Hash != "good" || len(intersection(f.ready(), before)) != 0 {
 			t.Errorf("status %+v", s)
 		}
 	})
@@ -242,7 +259,7 @@ func TestRollOfCodeThatStaysMute(t *testing.T) {
 	}
 	runPool(t, onePlan(2), prepare, func(f *fakeFleet) {
 		pass(time.Minute)
-		before := f.pids(StateReady)
+		before := f.ready()
 		ask(f.pool, func() bool { mute = true; return true })
 		f.change(func(p *PoolPlan) { p.Hash = "mute" }, true)
 		pass(trialPatience / 2)
@@ -250,7 +267,7 @@ func TestRollOfCodeThatStaysMute(t *testing.T) {
 			t.Error("an old worker left")
 		}
 		pass(trialPatience)
-		if got := f.pids(StateReady); !slices.Equal(got, before) {
+		if got := f.ready(); !slices.Equal(got, before) {
 			t.Errorf("workers %v, want %v", got, before)
 		}
 		if s := f.status(); s.Fault == "" {
@@ -274,7 +291,7 @@ func TestRollAfterRoll(t *testing.T) {
 		close(f.hello)
 		pass(time.Minute)
 		s := f.status()
-		if s.Hash != "third" || s.Outdated != 0 || len(f.pids(StateReady)) != 3 {
+		if s.Hash != "third" || s.Outdated != 0 || len(f.ready()) != 3 {
 			t.Errorf("status %+v", s)
 		}
 	})
@@ -323,7 +340,7 @@ func TestChangeIsToldToWorkers(t *testing.T) {
 	t.Parallel()
 	runPool(t, onePlan(2), nil, func(f *fakeFleet) {
 		pass(time.Minute)
-		before := f.pids(StateReady)
+		before := f.ready()
 		f.change(func(p *PoolPlan) {
 			p.MaxRuns = 7
 			p.Functions = slices.Clone(p.Functions)
@@ -340,7 +357,7 @@ func TestChangeIsToldToWorkers(t *testing.T) {
 			return true
 		})
 		synctest.Wait()
-		if got := f.pids(StateReady); !slices.Equal(got, before) {
+		if got := f.ready(); !slices.Equal(got, before) {
 			t.Errorf("workers %v, want %v", got, before)
 		}
 		if !slices.Contains(f.said(), "pause resize/1 [resize]") || !slices.Contains(f.said(), "pause resize/2 [resize]") {

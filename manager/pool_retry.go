@@ -15,7 +15,7 @@ import (
 const lookEvery = 2 * time.Second
 
 // retry is what a pool knows of starts that failed. It is the pool's and not the
-// place's, since all workers of a pool are alike.
+// place's, since all workers of an edition are alike.
 type retry struct {
 	failures int       // in a row
 	at       time.Time // of the next try
@@ -51,9 +51,10 @@ func (p *pool) probing() bool {
 }
 
 // failed notes a start that failed and decides when the next one may be. Of many
-// workers that fail at the same time only the first counts.
+// workers that fail at the same time only the first counts, and none that was started from
+// what no worker is started from any more.
 func (p *pool) failed(w *worker, now time.Time) {
-	if !w.launched.After(p.retry.since) {
+	if !w.launched.After(p.retry.since) || p.outdated(w) {
 		return
 	}
 	p.retry.failures++
@@ -167,7 +168,7 @@ func (p *pool) proven(w *worker) {
 	}
 	w.proven, w.provenAt = true, time.Time{}
 	w.edition.proven = true
-	if w.launched.After(p.retry.since) {
+	if w.launched.After(p.retry.since) && !p.outdated(w) {
 		p.retry.failures = 0
 	}
 }

@@ -65,11 +65,13 @@ func (p *pool) try(ctx context.Context, fresh *edition) {
 	}
 }
 
-// works tells whether there is something to lose: some worker has shown that it can be
-// run, and will live on, or one that is started soon would.
+// works tells whether there is something to lose: some worker runs and will live on, and
+// has shown that it can be run or may yet, or one that is started soon would.
 func (p *pool) works() bool {
-	return len(p.places) > 0 && (p.edition.proven && p.retry.failures == 0 || slices.ContainsFunc(p.workers(), func(w *worker) bool {
-		return w.proven && !w.letGo && w.killed == notKilled && (w.state == StateReady || w.state == StateStandby)
+	healthy := p.retry.failures == 0
+	return len(p.places) > 0 && (p.edition.proven && healthy || slices.ContainsFunc(p.workers(), func(w *worker) bool {
+		lives := !w.letGo && w.killed == notKilled && (w.state == StateReady || w.state == StateStandby)
+		return lives && (w.proven || healthy && !p.outdated(w))
 	}))
 }
 
@@ -102,9 +104,8 @@ func (p *pool) roll(ctx context.Context) {
 	}
 	if p.trial != nil {
 		p.goOnTrying(ctx)
-		return
 	}
-	if len(p.old) == 0 {
+	if p.trial != nil || len(p.old) == 0 {
 		return
 	}
 	if w := p.bench.worker; w != nil && p.outdated(w) {

@@ -209,10 +209,10 @@ func (w *worker) taking() (n int) {
 }
 
 // release lets as many slots of a worker take jobs as there is room for, and tells
-// whether there was any.
+// whether there was any. What there is belongs to the one that it has not replaced yet.
 func (p *pool) release(ctx context.Context, w *worker, sums *slotSums) bool {
 	more := min(p.plan().Slots-sums.taking, w.size()-w.open)
-	if more <= 0 {
+	if more <= 0 || p.isReplacing(w) {
 		return false
 	}
 	sums.taking += more
