@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides Go: Debian's job server with its tools,
-# PHP with the gearman extension, Perl, Python for an example worker, and a C compiler
-# for the race detector. Does nothing where all of it is there. Where packages
+# PHP with the gearman extension, Perl, Python for an example worker, zsh and fish for
+# their completions, and a C compiler for the race detector. Does nothing where all of it is there. Where packages
 # cannot be installed it says which tests will be skipped; with CI set that is a
 # failure.
 set -euo pipefail
@@ -31,6 +31,8 @@ need gearman gearman-tools "the command line client of libgearman"
 need gearadmin gearman-tools "the admin tool of libgearman"
 need python3 python3 "the example worker in Python"
 need php php-cli "PHP workers, configs in PHP, the comparison of config values with PHP's"
+need zsh zsh "the completion of zsh"
+need fish fish "the completion of fish"
 need perl perl "the adoption of processes that others have forked"
 if ! php -r 'exit(extension_loaded("gearman") ? 0 : 1);' 2>/dev/null; then
   packages+=(php-gearman)
