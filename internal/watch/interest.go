@@ -17,6 +17,8 @@ type interest struct {
 	entries bool
 	// needed says that the directory is more than a step on the way: what is watched, or a symbolic link, is in it, or will be.
 	needed bool
+	// public says that everybody may make files in it, as in /tmp.
+	public bool
 }
 
 // counts reports whether an event of an entry counts.
@@ -50,11 +52,14 @@ type plan struct {
 	cut bool
 }
 
-// order returns the directories, those that are needed first: where the kernel's table is full, they are what is watched.
+// order returns the directories, those that are needed first: where the kernel's table is full, they are what is watched. A public one that is only a step on
+// the way is not among them, since programs write to it all the time: what is moved in it is found by a rescan.
 func (p *plan) order() []string {
 	dirs := make([]string, 0, len(p.dirs))
-	for dir := range p.dirs {
-		dirs = append(dirs, dir)
+	for dir, in := range p.dirs {
+		if in.needed || !in.public {
+			dirs = append(dirs, dir)
+		}
 	}
 	slices.SortFunc(dirs, func(a, b string) int {
 		if p.dirs[a].needed != p.dirs[b].needed {

@@ -79,6 +79,8 @@ type stat struct {
 	id   fileID
 	mode fs.FileMode
 	ok   bool
+	// public is set for a directory with the sticky bit.
+	public bool
 }
 
 // resolve finds what has to be watched for absolute paths.
@@ -169,7 +171,7 @@ func (r *resolver) at(dir string) *interest {
 	if in, ok := r.byID[at.id]; ok && at.ok {
 		return in
 	}
-	in := &interest{id: at.id, names: make(map[string]bool)}
+	in := &interest{id: at.id, public: at.public, names: make(map[string]bool)}
 	switch {
 	case len(r.plan.dirs) >= maxDirs:
 		r.plan.cut = true
@@ -194,7 +196,7 @@ func (r *resolver) stat(path string) stat {
 		s  stat
 	)
 	if err := unix.Lstat(path, &st); err == nil {
-		s = stat{id: fileID{st.Dev, st.Ino}, mode: modeOf(st.Mode), ok: true}
+		s = stat{id: fileID{st.Dev, st.Ino}, mode: modeOf(st.Mode), ok: true, public: st.Mode&unix.S_ISVTX != 0}
 	}
 	r.stats[path] = s
 	return s
