@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +25,9 @@ const (
 // connection of its own, so that there is nothing to close. They block until there is
 // an answer, at most for a minute if nothing else is said. Their error is an *[AnswerError] if the manager
 // refused, and otherwise that of a manager that could not be reached.
+//
+// Among many who ask, a client waits for its turn, and asks again if its connection was
+// closed before an answer began. What changes something is never asked for twice.
 type Client struct {
 	path string
 	http *http.Client
@@ -39,10 +44,7 @@ func (e *AnswerError) Error() string { return e.Message }
 
 // NewClient makes a client for the socket at path. Nothing is connected yet.
 func NewClient(path string) *Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) }
 	return &Client{path: path, http: &http.Client{
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true},
 	}}
@@ -114,28 +116,44 @@ func (c *Client) callFor(ctx context.Context, patience time.Duration, method, pa
 	return nil
 }
 
-// send sends a request. The caller closes the answer's body.
+// send sends a request, a few times if need be. The caller closes the answer's body.
 func (c *Client) send(ctx context.Context, method, path string, request any) (*http.Response, error) {
-	var body io.Reader
+	var data []byte
 	if request != nil {
-		data, err := json.Marshal(request)
-		if err != nil {
+		var err error
+		if data, err = json.Marshal(request); err != nil {
 			return nil, fmt.Errorf("ask the manager: %w", err)
 		}
+	}
+	for n := 1; ; n++ {
+		resp, begun, err := c.sendOnce(ctx, method, path, data)
+		if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL is of no use to anybody
+			err = wrapped.Err
+		}
+		switch {
+		case err == nil:
+			return resp, nil
+		case n < maxTries && method == http.MethodGet && !begun && wasClosed(err) && ctx.Err() == nil:
+		default:
+			return nil, fmt.Errorf("ask the manager: %w", err)
+		}
+	}
+}
+
+// sendOnce tells also whether an answer has begun.
+func (c *Client) sendOnce(ctx context.Context, method, path string, data []byte) (resp *http.Response, begun bool, err error) {
+	var body io.Reader
+	if data != nil {
 		body = bytes.NewReader(data)
 	}
+	var first atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { first.Store(true) }})
 	req, err := http.NewRequestWithContext(ctx, method, "http://manager"+path, body)
 	if err != nil {
-		return nil, fmt.Errorf("ask the manager: %w", err)
+		return nil, false, err
 	}
-	resp, err := c.http.Do(req)
-	if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL is of no use to anybody
-		err = wrapped.Err
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ask the manager: %w", err)
-	}
-	return resp, nil
+	resp, err = c.http.Do(req)
+	return resp, first.Load(), err
 }
 
 // refusal is the error that an answer holds.

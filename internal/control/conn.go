@@ -1,17 +1,21 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net"
-	"slices"
+	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // limitListener accepts no more connections than it has room for. Where there is none,
-// the connection goes that has been there longest without a request: peers that only
-// hold theirs keep nobody out. Those who may not ask have room of their own.
+// others wait until one is closed, or until one can be closed at which nothing happens:
+// peers that only hold theirs keep nobody out, and whoever has sent a request is not
+// closed in favour of somebody else. Those who may not ask have room of their own.
 type limitListener struct {
 	*net.UnixListener
 
@@ -19,10 +23,9 @@ type limitListener struct {
 	most      int
 	strangers int
 
-	mu     sync.Mutex
-	conns  map[*limitedConn]struct{} // nil when it is closed
-	number uint64                    // of connections so far
-	room   chan struct{}             // closed when there may be some
+	mu    sync.Mutex
+	conns map[*limitedConn]struct{} // nil when it is closed
+	room  chan struct{}             // closed when there may be some
 }
 
 func newLimitListener(l *net.UnixListener, a access, most, strangers int) *limitListener {
@@ -48,7 +51,10 @@ func (l *limitListener) Accept() (net.Conn, error) {
 			if wait == nil {
 				break
 			}
-			<-wait
+			select {
+			case <-wait:
+			case <-time.After(roomPoll): // somebody may have been silent for long enough
+			}
 		}
 		if err := unixConn.Close(); l.closed() {
 			return nil, errors.Join(net.ErrClosed, err)
@@ -61,22 +67,22 @@ func (l *limitListener) Accept() (net.Conn, error) {
 func (l *limitListener) take(c *limitedConn) (wait chan struct{}, taken bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	switch {
 	case l.conns == nil:
 		return nil, false
 	case c.stranger && l.count(true) >= l.strangers:
 		return nil, false
-	case !c.stranger && l.count(false) >= l.most && !l.evict():
+	case !c.stranger && l.count(false) >= l.most && !l.evict(now):
 		return l.room, false
 	}
-	l.number++
-	c.number = l.number
+	c.since = now
 	l.conns[c] = struct{}{}
 	return nil, true
 }
 
 // count is how many there are, of strangers or of others. It is called with the lock, as
-// are the methods below it.
+// is evict.
 func (l *limitListener) count(strangers bool) (n int) {
 	for c := range l.conns {
 		if c.stranger == strangers {
@@ -86,21 +92,28 @@ func (l *limitListener) count(strangers bool) (n int) {
 	return n
 }
 
-// evict closes the connection that has been there longest without a request.
-func (l *limitListener) evict() bool {
-	var idle []*limitedConn
+// evict closes the connection at which nothing has happened for longest.
+func (l *limitListener) evict(now time.Time) bool {
+	var oldest *limitedConn
 	for c := range l.conns {
-		if !c.stranger && c.busy == 0 {
-			idle = append(idle, c)
+		if !c.stranger && (oldest == nil || c.since.Before(oldest.since)) && c.mayGo(now) {
+			oldest = c
 		}
 	}
-	if len(idle) == 0 {
+	if oldest == nil {
 		return false
 	}
-	oldest := slices.MinFunc(idle, func(a, b *limitedConn) int { return cmp.Compare(a.number, b.number) })
 	delete(l.conns, oldest)
 	_ = oldest.UnixConn.Close() // whoever has it was too slow
 	return true
+}
+
+// crowded tells whether so many are there that connections should be kept for one request
+// only: whoever has another one waits for a turn as others do.
+func (l *limitListener) crowded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count(false) > l.most/2
 }
 
 func (l *limitListener) signal() {
@@ -133,8 +146,77 @@ type limitedConn struct {
 	of       *limitListener
 	peer     Peer
 	stranger bool
-	number   uint64
-	busy     int // requests that are being done; guarded by the listener's lock
+	heard    bool        // something was read; of the one who reads
+	reading  atomic.Bool // all that was read was not enough
+
+	since time.Time // when it was taken, or was done with a request; guarded by the listener's lock
+	busy  bool      // the fleet is asked; guarded by it
+}
+
+// errNoHTTP is that a peer does not speak HTTP.
+var errNoHTTP = errors.New("no HTTP request")
+
+// Read reads. It fails as soon as it is plain that no request comes.
+func (c *limitedConn) Read(p []byte) (int, error) {
+	c.reading.Store(true)
+	n, err := c.UnixConn.Read(p)
+	c.reading.Store(false)
+	if n == 0 || c.heard {
+		return n, err
+	}
+	c.heard = true
+	if p[0] < 'A' || p[0] > 'Z' { // every method begins with one
+		return 0, errNoHTTP
+	}
+	return n, err
+}
+
+// CloseWrite is called by the server of HTTP when it has answered a request that it does
+// not read to its end. It would then wait for a while before it closes the connection, so
+// that what it has written is not lost, as it would be with TCP. With a unix socket the
+// peer can read it all the same, so that the connection can be closed now.
+func (c *limitedConn) CloseWrite() error {
+	panic(http.ErrAbortHandler) // the only way past the wait; the server ends the connection without a word
+}
+
+// mayGo tells whether a connection may be closed in favour of another one: its peer was
+// given time for a request, and all that it has sent was read and is none, or it has
+// not read its answer for a long time. It is called with the listener's lock.
+func (c *limitedConn) mayGo(now time.Time) bool {
+	silent := now.Sub(c.since)
+	switch {
+	case c.busy || silent < patience:
+		return false
+	case silent >= longPatience:
+		return true
+	}
+	return c.reading.Load() && !c.hasUnread()
+}
+
+// hasUnread tells whether the peer has sent something that was not read yet.
+func (c *limitedConn) hasUnread() (has bool) {
+	c.raw(func(fd int) {
+		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+		has = err == nil && n > 0
+	})
+	return has
+}
+
+// abandoned tells whether the peer has closed its side, and can read no answer.
+func (c *limitedConn) abandoned() (gone bool) {
+	c.raw(func(fd int) {
+		poll := []unix.PollFd{{Fd: int32(fd)}} //nolint:gosec // descriptors are small numbers
+		n, err := unix.Poll(poll, 0)
+		gone = err == nil && n > 0 && poll[0].Revents&unix.POLLHUP != 0
+	})
+	return gone
+}
+
+// raw does something with the descriptor, if it is not closed.
+func (c *limitedConn) raw(do func(fd int)) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { do(int(fd)) }) // it fails if it is closed
+	}
 }
 
 // Close closes the connection.
@@ -153,19 +235,12 @@ func (c *limitedConn) left() {
 	}
 }
 
-// begin says that a request is being done, until the function that it returns is called.
-func (c *limitedConn) begin() func() {
-	c.work(1)
-	return func() { c.work(-1) }
-}
-
-func (c *limitedConn) work(n int) {
+// work says that the fleet begins to be asked, or that it has answered.
+func (c *limitedConn) work(busy bool) {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
-	c.busy += n
-	if c.busy == 0 {
-		c.of.signal()
-	}
+	c.busy = busy
+	c.since = time.Now()
 }
 
 // connKey is the key of a connection in its context.
@@ -188,10 +263,22 @@ func peerFrom(ctx context.Context) Peer {
 	}
 }
 
-// beginRequest says that the connection of a context does something.
-func beginRequest(ctx context.Context) (end func()) {
+// work says that the fleet begins to be asked for the connection of a context, or that it
+// has answered.
+func work(ctx context.Context, busy bool) {
 	if c, ok := ctx.Value(connKey{}).(*limitedConn); ok {
-		return c.begin()
+		c.work(busy)
 	}
-	return func() {}
+}
+
+// crowded tells whether the connection of a context should be closed after its answer.
+func crowded(ctx context.Context) bool {
+	c, ok := ctx.Value(connKey{}).(*limitedConn)
+	return ok && c.of.crowded()
+}
+
+// abandoned tells whether nobody is there to read an answer.
+func abandoned(ctx context.Context) bool {
+	c, ok := ctx.Value(connKey{}).(*limitedConn)
+	return ok && c.abandoned()
 }

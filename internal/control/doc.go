@@ -15,6 +15,6 @@
 // other end of a socket. The directory of the socket keeps others away already.
 //
 // [Server] is the manager's side, [Client] the other one. A peer can hold its
-// connections open, send garbage, or send nothing: it costs one of [MaxConns]
-// connections for a few seconds, and the fleet nothing.
+// connections open, send garbage, or send nothing: while others wait, it costs one of
+// [MaxConns] connections for a moment, and the fleet nothing.
 package control

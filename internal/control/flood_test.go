@@ -41,7 +41,7 @@ func TestFlood(t *testing.T) {
 	}
 	for range 8 {
 		begun := time.Now()
-		if _, err := askThrough(t, r); err != nil {
+		if _, err := r.client.Status(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(begun); took > testutil.Patience/2 {
@@ -53,18 +53,6 @@ func TestFlood(t *testing.T) {
 	if did := r.fleet.done(); len(did) > 0 {
 		t.Errorf("did %q", did)
 	}
-}
-
-// askThrough asks until there is an answer: among so many a connection may be one of
-// those that have to go.
-func askThrough(t *testing.T, r *rig) (status control.Status, err error) {
-	t.Helper()
-	for range 50 {
-		if status, err = r.client.Status(t.Context()); err == nil {
-			return status, nil
-		}
-	}
-	return status, err
 }
 
 // annoy does one of many things that nobody wants.

@@ -55,11 +55,18 @@ func (s *Server) handler() http.Handler {
 // guard answers nobody but those who may ask.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer beginRequest(r.Context())()
+		work(r.Context(), true)
+		defer work(r.Context(), false)
 		s.requests.RLock()
 		defer s.requests.RUnlock()
 		if s.closed {
 			return // the connection is closed, and the fleet gone
+		}
+		if r.Method == http.MethodGet && abandoned(r.Context()) {
+			panic(http.ErrAbortHandler) // whoever has asked has gone; it closes the connection
+		}
+		if crowded(r.Context()) {
+			w.Header().Set("Connection", "close")
 		}
 		if !s.access.allows(peerFrom(r.Context())) {
 			s.deny(r)
@@ -95,9 +102,17 @@ func (s *Server) answer(q question) http.HandlerFunc {
 		// The time limits of the server are those of a peer, not of the fleet. A
 		// recorder of a test has none.
 		_ = controller.SetWriteDeadline(time.Time{})
+		if r.ContentLength == 0 { // it would end the request
+			_ = controller.SetReadDeadline(time.Time{})
+		}
 		result, err := q(r)
+		work(r.Context(), false) // the peer may be slow to read
 		_ = controller.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if err != nil {
+			if _, senseless := errors.AsType[*requestError](err); senseless && r.ContentLength != 0 { // the rest of it is not waited for
+				w.Header().Set("Connection", "close")
+				_ = controller.SetReadDeadline(time.Now())
+			}
 			write(w, statusOf(err), Failure{Error: err.Error()})
 			return
 		}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,8 +25,15 @@ func (s *Server) changing(c change) http.HandlerFunc {
 }
 
 func (s *Server) changed(r *http.Request, what string, err error) {
-	if s.cfg.OnChange != nil {
-		s.cfg.OnChange(Change{Peer: peerFrom(r.Context()), Request: r.Method + " " + r.URL.Path, What: what, Err: err})
+	c := Change{Peer: peerFrom(r.Context()), Request: r.Method + " " + r.URL.Path, What: what, Err: err}
+	switch {
+	case s.cfg.OnChange == nil:
+	case err == nil, errors.Is(err, errDenied):
+		s.cfg.OnChange(c)
+	case statusOf(err) == http.StatusConflict:
+		s.failed.add(c)
+	default:
+		s.refused.add(c)
 	}
 }
 

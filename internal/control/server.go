@@ -14,7 +14,7 @@ import (
 )
 
 // MaxConns is how many connections there are at a time of those who may ask. When there
-// are more, those go that have asked nothing for longest.
+// are more, they wait, at most until those that ask nothing are closed.
 const MaxConns = 64
 
 // MaxStreams is how many of them may follow events and lines.
@@ -25,14 +25,18 @@ const maxStrangers = 8
 
 // Bounds for what a peer may do.
 const (
-	readTimeout  = 5 * time.Second
+	readTimeout  = 2 * time.Second  // for a whole request
 	writeTimeout = 30 * time.Second // from when there is an answer
 	lineTimeout  = 5 * time.Minute  // for a line of a stream; people stop their terminals
 	idleTimeout  = 10 * time.Second
 	maxHeader    = 8 << 10
 	maxBody      = 64 << 10
-	closeWait    = time.Second      // for answers that are being written
-	denialEvery  = 10 * time.Second // how often it is told that somebody may not ask
+	closeWait    = time.Second           // for answers that are being written
+	denialEvery  = 10 * time.Second      // how often it is told that somebody may not ask
+	maxQueue     = 128                   // connections that wait to be taken; the shorter, the sooner it is one's turn
+	patience     = 30 * time.Millisecond // for a request, while others wait
+	longPatience = time.Second           // for an answer to be read, while others wait
+	roomPoll     = 2 * time.Millisecond
 )
 
 // Change is a request that changes something, or of somebody who may not ask.
@@ -53,9 +57,11 @@ type Config struct {
 	Owner, Group string
 	// Fleet answers. Required.
 	Fleet Fleet
-	// OnChange is called for each request that changes something when it is done, and for
-	// those of somebody who may not ask, though not for each. It must return soon, and
-	// may be called from many goroutines. May be nil.
+	// OnChange is called for each request that changes something when it is done. Of those
+	// that were not done, and of those of somebody who may not ask, only some are told when
+	// there are many: after the first ones, the last of each second, whose What says how
+	// many there were. It must return soon, and may be called from many goroutines. May be
+	// nil.
 	OnChange func(Change)
 }
 
@@ -75,6 +81,8 @@ type Server struct {
 
 	denied   sync.Mutex
 	deniedAt time.Time // guarded by it
+
+	refused, failed *digest // changes that made no sense, or could not be made
 }
 
 // Open makes the socket and answers until Close. It does not block. The error is a
@@ -109,7 +117,10 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 func newServer(cfg Config, a access) *Server {
-	return &Server{cfg: cfg, access: a, streams: make(chan struct{}, MaxStreams)}
+	return &Server{
+		cfg: cfg, access: a, streams: make(chan struct{}, MaxStreams),
+		refused: newDigest(cfg.OnChange), failed: newDigest(cfg.OnChange),
+	}
 }
 
 // Path is that of the socket.
@@ -132,6 +143,8 @@ func (s *Server) Close(ctx context.Context) error {
 	s.requests.Lock()
 	s.closed = true
 	s.requests.Unlock()
+	s.refused.close()
+	s.failed.close()
 	if err = errors.Join(removed, err); err != nil {
 		return fmt.Errorf("close control socket: %w", err)
 	}

@@ -190,10 +190,21 @@ func bind(ctx context.Context, dir string, owner ownership) (*net.UnixListener, 
 		return nil, errors.Join(errors.New("internal error: not a unix socket"), l.Close())
 	}
 	listener.SetUnlinkOnClose(false)
-	if err := owner.give(path); err != nil {
+	if err := errors.Join(shorten(listener), owner.give(path)); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return listener, nil
+}
+
+// shorten has at most maxQueue connections wait to be accepted.
+func shorten(l *net.UnixListener) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) { failed = unix.Listen(int(fd), maxQueue) })
+	return errors.Join(err, failed)
 }
 
 // give gives a file to its owner and group. Only root may give something to another

@@ -74,7 +74,7 @@ func TestControlSocketUnderAttack(t *testing.T) {
 	attack := newAttack(t, socket)
 	client := control.NewClient(socket)
 	var polite []time.Duration
-	refused := 0 // a client that meets a flood may have to ask again
+	refused := 0
 	for time.Since(began) < 5*time.Second {
 		asked := time.Now()
 		if _, err := client.Status(f.ctx()); err != nil {
@@ -84,13 +84,16 @@ func TestControlSocketUnderAttack(t *testing.T) {
 		polite = append(polite, time.Since(asked))
 	}
 	attack.end()
-	if len(polite) == 0 {
-		t.Fatalf("a polite client had no answer and was refused %d times", refused)
+	if len(polite) < 10 || refused*20 > len(polite) {
+		t.Fatalf("a polite client had %d answers and was refused %d times, want nearly none", len(polite), refused)
 	}
 	slices.Sort(polite)
 	under := f.loadOf("plug").quantile(began, 0.99)
 	t.Logf("p99 of jobs: %v before, %v beside %d attacks; a polite client had %d answers, the slowest after %v, and was refused %d times",
 		calm, under, attack.done.Load(), len(polite), polite[len(polite)-1], refused)
+	if slowest := polite[len(polite)-1]; slowest > 3*time.Second {
+		t.Errorf("a polite client waited %v for an answer", slowest)
+	}
 	if under > 2*time.Second {
 		t.Errorf("the 99th percentile of jobs is %v beside an attack, was %v", under, calm)
 	}
