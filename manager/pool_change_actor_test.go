@@ -172,6 +172,13 @@ func (a *actor) setSlots(list []*workerpb.Slot) {
 	}
 }
 
+// has tells whether the actor was told of these servers.
+func (a *actor) has(servers []jobServer) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.drained || slices.Equal(a.servers, addresses(servers))
+}
+
 func (a *actor) Pause(ctx context.Context, _ ...string) error  { return a.answer(ctx, func() {}) }
 func (a *actor) Resume(ctx context.Context, _ ...string) error { return a.answer(ctx, func() {}) }
 func (a *actor) Ping(ctx context.Context) error                { return a.answer(ctx, func() {}) }

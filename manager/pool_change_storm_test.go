@@ -189,7 +189,7 @@ func (s *changes) start(ctx context.Context, launch host.Launch, code, hash stri
 	case code == "hang":
 		wait = time.Minute
 	case code == "slow":
-		wait = 5 * time.Second
+		wait = 2 * time.Second // a worker that retires waits 10 s for its successor, and there may be a few in line
 	}
 	if wait > 0 {
 		select {
@@ -453,7 +453,7 @@ func (s *changes) wantPlan() {
 		}
 		ready++
 		slots += w.Slots
-		if w.Hash != s.plan.Hash && good && s.plan.Kind != KindExec {
+		if w.Hash != s.plan.Hash && good {
 			s.f.t.Errorf("worker %+v, want hash %s: %s", w, s.plan.Hash, s.story())
 		}
 	}
@@ -462,6 +462,11 @@ func (s *changes) wantPlan() {
 	}
 	if registered, taking := s.sums(); s.f.pool.holds() && (registered < s.plan.Slots || taking != s.plan.Slots) {
 		s.f.t.Errorf("%d slots are registered, %d take jobs, want %d: %s", registered, taking, s.plan.Slots, s.story())
+	}
+	for _, a := range s.alive() {
+		if s.f.pool.holds() && !a.has(s.servers) {
+			s.f.t.Errorf("%d has other servers than %v: %s", a.pid, addresses(s.servers), s.story())
+		}
 	}
 	if faults := seen[InternalError](s.f); len(faults) > 0 {
 		s.f.t.Error(faults)

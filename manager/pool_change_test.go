@@ -394,3 +394,30 @@ func TestServersAreChangedOneAfterAnother(t *testing.T) {
 		}
 	})
 }
+
+// A server that is wanted no more is left at once, wherever it stood in the list.
+func TestServersAreRemoved(t *testing.T) {
+	t.Parallel()
+	prepare := func(w *fakeWorker) error {
+		w.events <- readyEvent()
+		return nil
+	}
+	runPool(t, onePlan(1), prepare, func(f *fakeFleet) {
+		change := func(list ...string) {
+			ask(f.pool, func() bool {
+				f.pool.change(t.Context(), poolChange{plan: f.pool.plan(), servers: f.pool.cfg.reach.want(list)})
+				return true
+			})
+			synctest.Wait()
+		}
+		w := f.workersNow()[0]
+		change("127.0.0.1:4730", "127.0.0.1:4731")
+		if got := w.settings().GetServers().GetServers(); len(got) != 2 {
+			t.Errorf("told %v", got)
+		}
+		change("127.0.0.1:4730")
+		if got := w.settings().GetServers().GetServers(); len(got) != 1 || got[0].GetIndex() != 0 {
+			t.Errorf("told %v after the last is to be left", got)
+		}
+	})
+}

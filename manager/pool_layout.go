@@ -19,10 +19,11 @@ func sizes(plan *PoolPlan) (sizes []int) {
 // without a new table. That is how many a PHP worker looks at for each job.
 const smallTable = 64
 
-// recordsFor is how many job records a pool needs: for its slots, for a standby and one
-// that is started meanwhile, and for those that leave while their successors work.
+// recordsFor is how many job records a pool needs: for its workers, of which one that was a
+// standby has some for more slots than its place, for a standby and one that is started
+// meanwhile, and for those that leave while their successors work.
 func recordsFor(plan *PoolPlan) int {
-	need := plan.Slots + plan.Concurrency*(2+leaversOf(plan))
+	need := plan.Concurrency * (len(sizes(plan)) + 2 + leaversOf(plan))
 	return max(need, min(2*need, smallTable))
 }
 
@@ -97,23 +98,17 @@ func (p *pool) letRemovedGo(ctx context.Context) {
 // missed.
 func (p *pool) isBeingLaid(now time.Time) bool { return now.Before(p.laid.Add(takeOverPatience)) }
 
-// lastingSlots counts the slots that are registered with a job server, of workers that have
-// not been told to leave, or will be when their successors take over; but for one.
+// lastingSlots counts the slots that are registered with a job server and will be; but for
+// one worker. Of the workers of a place one stays.
 func (p *pool) lastingSlots(but *worker) (n int) {
-	for _, w := range p.workers() {
-		if !w.letGo && !w.left && (!w.rolls || w == but) {
-			n += w.registeredSlots()
+	for pl := range p.allPlaces() {
+		most := 0
+		for _, w := range append(slices.Clone(pl.leaving), pl.worker) {
+			if w != nil && w != but && !w.letGo && !w.left {
+				most = max(most, w.registeredSlots())
+			}
 		}
-	}
-	return n
-}
-
-// registeredBeside counts those of all other workers that have not been told to leave.
-func (p *pool) registeredBeside(but *worker) (n int) {
-	for _, w := range p.workers() {
-		if !w.letGo && !w.left && w != but {
-			n += w.registeredSlots()
-		}
+		n += most
 	}
 	return n
 }
@@ -155,7 +150,7 @@ func (p *pool) worth(pl *place) float64 {
 // many workers as it has records for.
 func (p *pool) makeRecords() {
 	need, have := recordsFor(p.plan()), p.records.file.Len()
-	if have-p.taken(p.removed) < p.plan().Slots+2*p.plan().Concurrency {
+	if have-p.taken(p.removed)-p.excess() < p.plan().Concurrency*(len(p.places)+2) {
 		larger, err := p.cfg.newRecords(max(need, 2*have))
 		if err != nil {
 			p.cfg.emit(InternalError{Where: "pool " + p.plan().Name, Panic: err.Error()})
@@ -171,6 +166,16 @@ func (p *pool) taken(places []*place) (n int) {
 	for _, w := range p.workers() {
 		if w.table == p.records && slices.Contains(places, w.place) {
 			n += len(w.records)
+		}
+	}
+	return n
+}
+
+// excess counts those that workers had for more slots than any has by now.
+func (p *pool) excess() (n int) {
+	for _, w := range p.workers() {
+		if w.table == p.records && !slices.Contains(p.removed, w.place) {
+			n += max(0, len(w.records)-p.plan().Concurrency)
 		}
 	}
 	return n

@@ -358,7 +358,7 @@ func (p *pool) takesOver(successor, w *worker) bool {
 		return false
 	case !p.holds():
 		return true
-	case w.registeredSlots() > 0 && p.isBeingLaid(time.Now()) && p.registeredBeside(w) < p.plan().Slots:
+	case w.registeredSlots() > 0 && p.isBeingLaid(time.Now()) && p.lastingSlots(w) < p.plan().Slots:
 		return false // others have to have some of its slots first
 	}
 	all, some := true, !w.reachesServer()

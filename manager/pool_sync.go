@@ -186,7 +186,7 @@ func (p *pool) syncSlots(ctx context.Context, w *worker, s *workerpb.Settings) {
 	if w.size() > w.place.slots {
 		most := w.size()
 		if w.registeredSlots() > 0 && p.isBeingLaid(time.Now()) { // others are to be registered first
-			most = max(0, p.lastingSlots(w)-p.plan().Slots)
+			most = max(0, p.lastingSlots(nil)-p.plan().Slots)
 		}
 		if most == 0 {
 			return
@@ -225,15 +225,17 @@ func (p *pool) syncServers(w *worker, want *assignment, s *workerpb.Settings) {
 			union = append(union, server)
 		}
 	}
+	if w.moved.IsZero() {
+		w.moved, w.movesAt = now, now.Add(serverPatience)
+	}
 	switch {
-	case len(union) == len(want.servers) || !w.moved.IsZero() && p.mayMove(w, want.servers, now):
+	case len(union) == len(want.servers) || p.mayMove(w, want.servers, now):
 		w.servers, w.moved = want.servers, time.Time{}
 		p.leaveServers(w)
 	case slices.Equal(w.servers, union):
 		return
 	default:
-		w.servers, w.moved = union, now
-		w.movesAt = now.Add(serverPatience)
+		w.servers, w.moved, w.movesAt = union, now, now.Add(serverPatience)
 	}
 	s.Servers = &workerpb.ServerList{Servers: serverList(w.servers)}
 }

@@ -127,3 +127,23 @@ func TestWorkerOnTrialTakesNoRoom(t *testing.T) {
 		}
 	})
 }
+
+// A worker that was a standby may have more records than slots: there are enough for a
+// successor of another nevertheless.
+func TestTrialBesideWorkersWithManyRecords(t *testing.T) {
+	t.Parallel()
+	for _, slots := range []int{1, 5, 9} {
+		plan := onePlan(slots)
+		plan.Concurrency, plan.MaxRuns, plan.Workers = 4, 1000, (slots+3)/4
+		need := plan.Concurrency * (plan.Workers + 2)
+		if got := recordsFor(&plan); got < need {
+			t.Errorf("%d slots of %d: %d records, want at least %d", slots, plan.Concurrency, got, need)
+		}
+	}
+	runPool(t, onePlan(4), talking, func(f *fakeFleet) {
+		f.change(func(p *PoolPlan) { p.Slots, p.Concurrency = 5, 4 }, false)
+		if got, want := f.pool.records.file.Len(), 4*4; got < want {
+			t.Errorf("%d records, want at least %d", got, want)
+		}
+	})
+}
