@@ -304,11 +304,11 @@ func covers(successor, w *worker) bool {
 	return true
 }
 
-// coveredBy tells whether a worker is not missed because of one that has retired after it
-// and is registered still.
+// coveredBy tells whether a worker is not missed because of one that came after it, is to
+// leave too, and is registered still.
 func coveredBy(later []*worker, w *worker) bool {
 	return slices.ContainsFunc(later, func(other *worker) bool {
-		return other.rests && !other.letGo && !other.left && covers(other, w)
+		return (other.rests || other.rolls) && !other.letGo && !other.left && covers(other, w)
 	})
 }
 

@@ -147,3 +147,27 @@ func TestTrialBesideWorkersWithManyRecords(t *testing.T) {
 		}
 	})
 }
+
+// A worker that retires need not wait for the one on trial: its successor works until that
+// takes over.
+func TestRetireeIsCoveredByOneThatIsReplaced(t *testing.T) {
+	t.Parallel()
+	at := func(rolls, letGo bool, servers ...string) *worker {
+		connected := map[string]bool{}
+		for _, s := range servers {
+			connected[s] = true
+		}
+		return &worker{rolls: rolls, letGo: letGo, used: 1, slots: []slotState{{connected: connected}}}
+	}
+	retiree := at(false, false, "a:1")
+	for _, c := range []struct {
+		later *worker
+		want  bool
+	}{
+		{at(true, false, "a:1", "b:1"), true}, {at(true, false, "b:1"), false}, {at(true, true, "a:1"), false},
+	} {
+		if got := coveredBy([]*worker{c.later}, retiree); got != c.want {
+			t.Errorf("covered: %v by %+v", got, c.later)
+		}
+	}
+}
