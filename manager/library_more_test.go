@@ -201,7 +201,7 @@ func TestUnfinishedCopy(t *testing.T) {
 			t.Fatal(wrote.err)
 		}
 		complete, more := s.look(taken, lookAt{code: true})
-		if wrote.longest < settlePause/2 {
+		if wrote.longest < settlePause*4/5 {
 			if diff := cmp.Diff(complete, taken); diff != "" || problems != nil || more != nil {
 				t.Errorf("%v (-complete +taken):\n%s", problems, diff)
 			}
@@ -245,7 +245,7 @@ func neverFinished(t *testing.T) bool {
 	if wrote.err != nil {
 		t.Fatal(wrote.err)
 	}
-	if wrote.longest >= settlePause/2 {
+	if wrote.longest >= settlePause*4/5 {
 		return false
 	}
 	a, b := of(t, second, "a.php"), of(t, second, "b.php")
