@@ -126,34 +126,38 @@ func (c *Client) send(ctx context.Context, method, path string, request any) (*h
 		}
 	}
 	for n := 1; ; n++ {
-		resp, begun, err := c.sendOnce(ctx, method, path, data)
+		resp, cut, err := c.sendOnce(ctx, method, path, data)
 		if wrapped, ok := errors.AsType[*url.Error](err); ok { // its URL is of no use to anybody
 			err = wrapped.Err
 		}
 		switch {
 		case err == nil:
 			return resp, nil
-		case n < maxTries && method == http.MethodGet && !begun && wasClosed(err) && ctx.Err() == nil:
+		case n < maxTries && method == http.MethodGet && cut && ctx.Err() == nil:
 		default:
 			return nil, fmt.Errorf("ask the manager: %w", err)
 		}
 	}
 }
 
-// sendOnce tells also whether an answer has begun.
-func (c *Client) sendOnce(ctx context.Context, method, path string, data []byte) (resp *http.Response, begun bool, err error) {
+// sendOnce tells also whether there was a connection, and no answer had begun when it
+// ended.
+func (c *Client) sendOnce(ctx context.Context, method, path string, data []byte) (resp *http.Response, cut bool, err error) {
 	var body io.Reader
 	if data != nil {
 		body = bytes.NewReader(data)
 	}
-	var first atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: func() { first.Store(true) }})
+	var connected, begun atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:              func(httptrace.GotConnInfo) { connected.Store(true) },
+		GotFirstResponseByte: func() { begun.Store(true) },
+	})
 	req, err := http.NewRequestWithContext(ctx, method, "http://manager"+path, body)
 	if err != nil {
 		return nil, false, err
 	}
 	resp, err = c.http.Do(req)
-	return resp, first.Load(), err
+	return resp, err != nil && connected.Load() && !begun.Load(), err
 }
 
 // refusal is the error that an answer holds.

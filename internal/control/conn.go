@@ -149,9 +149,18 @@ type limitedConn struct {
 	heard    bool        // something was read; of the one who reads
 	reading  atomic.Bool // all that was read was not enough
 
-	since time.Time // when it was taken, or was done with a request; guarded by the listener's lock
-	busy  bool      // the fleet is asked; guarded by it
+	does  phase     // guarded by the listener's lock
+	since time.Time // when that began; guarded by it
 }
+
+// phase is what is done for a connection.
+type phase int
+
+const (
+	waiting   phase = iota // for a request
+	asking                 // the fleet, or streaming
+	answering              // the peer may be slow to read
+)
 
 // errNoHTTP is that a peer does not speak HTTP.
 var errNoHTTP = errors.New("no HTTP request")
@@ -183,14 +192,14 @@ func (c *limitedConn) CloseWrite() error {
 // given time for a request, and all that it has sent was read and is none, or it has
 // not read its answer for a long time. It is called with the listener's lock.
 func (c *limitedConn) mayGo(now time.Time) bool {
-	silent := now.Sub(c.since)
+	lasts := now.Sub(c.since)
 	switch {
-	case c.busy || silent < patience:
+	case c.does == asking || lasts < patience:
 		return false
-	case silent >= longPatience:
+	case lasts >= longPatience:
 		return true
 	}
-	return c.reading.Load() && !c.hasUnread()
+	return c.does == waiting && c.reading.Load() && !c.hasUnread()
 }
 
 // hasUnread tells whether the peer has sent something that was not read yet.
@@ -235,11 +244,11 @@ func (c *limitedConn) left() {
 	}
 }
 
-// work says that the fleet begins to be asked, or that it has answered.
-func (c *limitedConn) work(busy bool) {
+// begin says what is done now.
+func (c *limitedConn) begin(does phase) {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
-	c.busy = busy
+	c.does = does
 	c.since = time.Now()
 }
 
@@ -263,11 +272,10 @@ func peerFrom(ctx context.Context) Peer {
 	}
 }
 
-// work says that the fleet begins to be asked for the connection of a context, or that it
-// has answered.
-func work(ctx context.Context, busy bool) {
+// begin says what is done now for the connection of a context.
+func begin(ctx context.Context, does phase) {
 	if c, ok := ctx.Value(connKey{}).(*limitedConn); ok {
-		c.work(busy)
+		c.begin(does)
 	}
 }
 

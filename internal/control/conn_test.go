@@ -71,9 +71,38 @@ func TestBusyPeersGiveWay(t *testing.T) {
 	})()
 	for range 5 {
 		begun := time.Now()
-		if err := control.AskOnce(t.Context(), r.client); err != nil || time.Since(begun) > testutil.Patience/3 {
+		if _, err := r.client.Status(t.Context()); err != nil || time.Since(begun) > testutil.Patience/3 {
 			t.Errorf("%v after %v", err, time.Since(begun))
 		}
+	}
+}
+
+// TestCrowded: a connection is kept for more requests while there is room for others.
+func TestCrowded(t *testing.T) {
+	t.Parallel()
+	r := open(t, &fakeFleet{})
+	kept := func() bool {
+		conn := r.dial(t)
+		defer func() { _ = conn.Close() }()
+		if _, err := io.WriteString(conn, getStatus); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return !resp.Close
+	}
+	if !kept() {
+		t.Error("it is closed though nobody else is there")
+	}
+	for range control.MaxConns / 2 {
+		conn := r.dial(t)
+		defer func() { _ = conn.Close() }()
+	}
+	if kept() {
+		t.Error("it is kept though many are there")
 	}
 }
 
@@ -143,6 +172,7 @@ func TestGarbageIsClosedAtOnce(t *testing.T) {
 		for text, want := range map[string]string{
 			"\x16\x03\x01": "HTTP/1.1 400 ",
 			"POST /v1/reload HTTP/1.1\r\nHost: m\r\nContent-Length: 999999999\r\n\r\n{{{{": "HTTP/1.1 400 ",
+			"POST /v1/retry HTTP/1.1\r\nHost: m\r\nContent-Length: 100\r\n\r\n]]]]":        "HTTP/1.1 400 ",
 			"GET /" + strings.Repeat("x", 70_000) + " HTTP/1.1\r\n\r\n":                    "HTTP/1.1 431 ",
 		} {
 			if got := r.raw(t, text); got != "" && !strings.HasPrefix(got, want) || got == "" && len(text) < 1000 {

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"syscall"
 	"time"
@@ -34,9 +33,4 @@ func dial(ctx context.Context, path string) (net.Conn, error) {
 			return nil, err
 		}
 	}
-}
-
-// wasClosed tells whether an error is that the other side has closed the connection.
-func wasClosed(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

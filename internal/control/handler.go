@@ -55,8 +55,8 @@ func (s *Server) handler() http.Handler {
 // guard answers nobody but those who may ask.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		work(r.Context(), true)
-		defer work(r.Context(), false)
+		begin(r.Context(), asking)
+		defer begin(r.Context(), answering) // what is left of the answer is written after this
 		s.requests.RLock()
 		defer s.requests.RUnlock()
 		if s.closed {
@@ -106,7 +106,7 @@ func (s *Server) answer(q question) http.HandlerFunc {
 			_ = controller.SetReadDeadline(time.Time{})
 		}
 		result, err := q(r)
-		work(r.Context(), false) // the peer may be slow to read
+		begin(r.Context(), answering)
 		_ = controller.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if err != nil {
 			if _, senseless := errors.AsType[*requestError](err); senseless && r.ContentLength != 0 { // the rest of it is not waited for
