@@ -236,10 +236,10 @@ func TestLinkedFile(t *testing.T) {
 		t.Run(pattern, func(t *testing.T) {
 			t.Parallel()
 			root := realDir(t)
-			target := file(t, "", mkdir(t, root, "shared"), "code.inc")
+			target := file(t, "", mkdir(t, root, "common"), "code.inc")
 			workers := mkdir(t, root, "workers")
 			link(t, "b.php", filepath.Join(workers, "a.php"))
-			link(t, "../shared/code.inc", filepath.Join(workers, "b.php"))
+			link(t, "../common/code.inc", filepath.Join(workers, "b.php"))
 			w := watch(t, filepath.Join(workers, pattern))
 			file(t, "new", target)
 			w.until("target", target)
